@@ -1,0 +1,113 @@
+package xmltree
+
+import "unicode/utf8"
+
+// Classes of ASCII bytes, one bit each.
+const (
+	cNameStart = 1 << iota // may start an NCName
+	cName                  // may continue an NCName
+	cSpace                 // white space, production S
+	cTextStop              // ends a plain run of character data
+	cAttrStop              // ends a plain run of an attribute value
+)
+
+var class = func() (t [256]uint8) {
+	for c := range 128 {
+		b := byte(c)
+		switch {
+		case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', b == '_':
+			t[b] |= cNameStart | cName
+		case '0' <= b && b <= '9', b == '-', b == '.':
+			t[b] |= cName
+		}
+	}
+	for _, b := range []byte(" \t\r\n") {
+		t[b] |= cSpace
+	}
+	for _, b := range []byte("<&\r]") {
+		t[b] |= cTextStop
+	}
+	for _, b := range []byte("<&\r\n\t\"'") {
+		t[b] |= cAttrStop
+	}
+	return t
+}()
+
+// isNameStart is NameStartChar of XML 1.0 fifth edition without the colon.
+func isNameStart(r rune) bool {
+	if r < 0x80 {
+		return r >= 0 && class[r]&cNameStart != 0
+	}
+	return 0xC0 <= r && r <= 0x2FF && r != 0xD7 && r != 0xF7 ||
+		0x370 <= r && r <= 0x1FFF && r != 0x37E ||
+		r == 0x200C || r == 0x200D ||
+		0x2070 <= r && r <= 0x218F ||
+		0x2C00 <= r && r <= 0x2FEF ||
+		0x3001 <= r && r <= 0xD7FF ||
+		0xF900 <= r && r <= 0xFDCF ||
+		0xFDF0 <= r && r <= 0xFFFD ||
+		0x10000 <= r && r <= 0xEFFFF
+}
+
+// isNameChar is NameChar of XML 1.0 fifth edition without the colon.
+func isNameChar(r rune) bool {
+	if r < 0x80 {
+		return r >= 0 && class[r]&cName != 0
+	}
+	return isNameStart(r) || r == 0xB7 || 0x300 <= r && r <= 0x36F || r == 0x203F || r == 0x2040
+}
+
+// isNCName reports whether s is a name without colon, in valid UTF-8.
+func isNCName(s string) bool {
+	for i, r := range s {
+		if r == utf8.RuneError && isBadByte(s[i:]) {
+			return false
+		}
+		if i == 0 && !isNameStart(r) || !isNameChar(r) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isBadByte tells an invalid byte at the start of s from a real U+FFFD.
+func isBadByte(s string) bool {
+	_, size := utf8.DecodeRuneInString(s)
+	return size <= 1
+}
+
+// isChar is production Char of XML 1.0.
+func isChar(r rune) bool {
+	switch {
+	case r < 0x20:
+		return r == '\t' || r == '\n' || r == '\r'
+	case r <= 0xD7FF:
+		return true
+	}
+	return 0xE000 <= r && r <= 0xFFFD || 0x10000 <= r && r <= 0x10FFFF
+}
+
+// badChar returns the offset of the first byte of s that is not part of a valid
+// XML character in UTF-8, or -1.
+func badChar(s string) int {
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c-0x20 < 0x60 { // 0x20..0x7F, the common case
+			i++
+			continue
+		}
+		if c < 0x20 {
+			if class[c]&cSpace == 0 {
+				return i
+			}
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s[i:])
+		if r == utf8.RuneError && size <= 1 || !isChar(r) {
+			return i
+		}
+		i += size
+	}
+	return -1
+}
