@@ -14,7 +14,7 @@ type request struct {
 	HasAction bool   // whether a SOAPAction header was sent at all
 	Header    http.Header
 	Body      []byte    // at most maxBody bytes
-	At        time.Time // when the request was complete
+	At        time.Time // the service's clock when the request was complete: use it as "now" in every check (a clock step may shift it)
 }
 
 // response is what a service says. The engine writes it, unless a fault step decides otherwise.
@@ -43,8 +43,9 @@ type route struct {
 
 // What services may use of *Sandbox, besides these:
 //
-//	s.pki.stsSigner()                     credential that signs assertions
-//	s.pki.clientChain(cert, now)          is this certificate one of ours, valid now, for signing?
+//	s.pki.stsSigner()                     credential that signs assertions: Certificate, Chain (issuing CA, root), Key
+//	s.pki.clientChain(cert, now)          is this certificate one of ours, valid now, for signing? from an identity card?
+//	s.pki.roots()                         pool of the root and the eHealth issuing CA
 //	s.people.patient(ssin)                one patient, or false
 //	s.people.person(ssin)                 one professional, or false
 //	s.people.organisation(typ, number)    one organisation, or false ("NIHII-PHARMACY", "70999941")
@@ -61,8 +62,8 @@ func (s *Sandbox) environment() string { return s.cfg.EnvironmentName }
 // refusal reports whether a refuse_auth step of the running fault scripts refuses the caller at this instant, and
 // with which code. Services ask at their authorisation step, after they have established who calls.
 //
-// For service "sts" the steps on "sts" and "idvalid" count; for every other service those on the service itself
-// and on "access". A step with scope=eid only hits callers who identify themselves with an identity card
+// For service "sts" the steps on "sts" and "idvalid" count; for the other services behind the ESB those on the
+// service itself and on "access"; for a direct address only its own. A step with scope=eid only hits callers who identify themselves with an identity card
 // (eid true). The code is as the script says it: "SOA-01002", or "generic" for an error without a code.
 // A step with p draws once per call of refusal.
 func (s *Sandbox) refusal(service string, eid bool) (code string, refused bool) {
