@@ -35,6 +35,15 @@ type nameKey struct {
 	uri *uri
 }
 
+// maxNames bounds the different names, namespaces and pairings of both in one
+// document: without it a document of nothing but new names would take over
+// thirty times its size in memory. The largest schemas have a few thousand.
+const maxNames = 100_000
+
+// maxURI bounds a namespace name, in bytes. Exclusive canonicalisation repeats
+// namespace names, and a long one would make its output explode.
+const maxURI = 1024
+
 // scope interns names and tracks the bindings in scope.
 type scope struct {
 	raws     map[string]*rawName
@@ -89,6 +98,9 @@ func (s *scope) release(mark int) {
 	}
 	s.undo = s.undo[:mark]
 }
+
+// interned returns the number of different names met so far.
+func (s *scope) interned() int { return len(s.raws) + len(s.names) + len(s.uris) }
 
 // resolve returns the shared Name of raw in namespace u.
 func (s *scope) resolve(raw *rawName, u *uri) *Name {

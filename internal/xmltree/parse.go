@@ -6,7 +6,9 @@ import (
 )
 
 // Limits bounds what Parse accepts. A field that is zero or negative takes its
-// default; there is no way to switch a limit off.
+// default; there is no way to switch a limit off. Two limits are fixed: a
+// namespace name has at most 1,024 bytes, and a document at most 100,000
+// different names.
 type Limits struct {
 	Bytes int // size of the document; default 16 MiB
 	Depth int // nested elements, the root being 1; default 100

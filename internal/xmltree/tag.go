@@ -40,6 +40,9 @@ func (p *parser) startTag() (*Node, *SyntaxError) {
 	if err := p.element(n, raw, nameAt); err != nil {
 		return nil, err
 	}
+	if p.interned() > maxNames {
+		return nil, p.fail(ErrLimit, start, "too many different names")
+	}
 	if empty {
 		p.close()
 	}
@@ -179,6 +182,9 @@ func (p *parser) declare(x *extra) *SyntaxError {
 		}
 		if reason := badDeclaration(prefix, a.value); reason != "" {
 			return p.fail(ErrNamespace, a.at, reason)
+		}
+		if len(a.value) > maxURI {
+			return p.fail(ErrLimit, a.at, "namespace name too long")
 		}
 		b := p.binding(prefix)
 		for _, u := range p.undo[mark:] {

@@ -1,0 +1,64 @@
+package c14n
+
+// escapes maps a byte to the reference that stands for it; "" = itself.
+type escapes [256]string
+
+// Canonical XML 1.0, 2.3.
+var (
+	textEscapes = escapes{'&': "&amp;", '<': "&lt;", '>': "&gt;", '\r': "&#xD;"}
+	attrEscapes = escapes{'&': "&amp;", '<': "&lt;", '"': "&quot;", '\t': "&#x9;", '\n': "&#xA;", '\r': "&#xD;"}
+)
+
+func (c *canon) put(s string) { c.out = append(c.out, s...) }
+
+func (c *canon) name(prefix, local string) {
+	if prefix != "" {
+		c.put(prefix)
+		c.put(":")
+	}
+	c.put(local)
+}
+
+func (c *canon) value(s string) {
+	c.put(`="`)
+	c.escaped(s, &attrEscapes)
+	c.put(`"`)
+}
+
+func (c *canon) escaped(s string, e *escapes) {
+	run := 0
+	for i := range len(s) {
+		if r := e[s[i]]; r != "" {
+			c.put(s[run:i])
+			c.put(r)
+			run = i + 1
+		}
+	}
+	c.put(s[run:])
+}
+
+// bound is called once per node: it passes on what has gathered and stops an
+// output that grows out of proportion.
+func (c *canon) bound() {
+	switch {
+	case c.w != nil:
+		if len(c.out) >= flushAt {
+			c.flush()
+		}
+	case len(c.out)-c.base > c.left:
+		c.err = ErrTooLarge
+	}
+}
+
+func (c *canon) flush() {
+	if c.err != nil || c.w == nil {
+		return
+	}
+	c.left -= len(c.out)
+	if c.left < 0 {
+		c.err = ErrTooLarge
+		return
+	}
+	_, c.err = c.w.Write(c.out)
+	c.out = c.out[:0]
+}
