@@ -333,3 +333,14 @@ func (l *lazyCredentials) get(make func() ([]Credential, error)) (Credential, er
 	}
 	return cs[0], nil
 }
+
+// special issues a credential that is wrong in one way, for tests of refusals.
+func (p *pki) special(by authority, s subject, from, to time.Time) (Credential, error) {
+	key, err := p.rsaKey()
+	if err != nil {
+		return Credential{}, err
+	}
+	c, err := p.issue(by, s.rdn(), key, leaf{usage: x509.KeyUsageDigitalSignature, from: from, to: to})
+	c.Alias = "authentication"
+	return c, err
+}

@@ -48,7 +48,9 @@ type route struct {
 //	s.pki.roots()                         pool of the root and the eHealth issuing CA
 //	s.people.patient(ssin)                one patient, or false
 //	s.people.person(ssin)                 one professional, or false
-//	s.people.organisation(typ, number)    one organisation, or false ("NIHII-PHARMACY", "70999941")
+//	s.people.member(mutuality, regNr)     one patient by registration number, or false
+//	s.people.personByNIHII(number)        one professional by 8 or 11 digits, or false
+//	s.people.organisation(typ, number)    one organisation, or false ("NIHII-PHARMACY", "21999994")
 //	s.refusal(service, eid)               does a fault script refuse identities now?
 //	s.count(name)                         one more in the counter name
 //	s.environment()                       value of soa:Environment
