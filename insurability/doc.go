@@ -1,0 +1,2 @@
+// Package insurability asks whether a patient is insured, and for what.
+package insurability
