@@ -1,0 +1,182 @@
+package exchange
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+
+	"github.com/ehealth-continuity/ehealth/fault"
+	"github.com/ehealth-continuity/ehealth/internal/soap"
+	"github.com/ehealth-continuity/ehealth/internal/xmltree"
+	"github.com/ehealth-continuity/ehealth/resilience"
+)
+
+// What is wrong with an answer. Every one of them is wrapped in a *fault.Error.
+var (
+	// ErrTooLarge reports an answer beyond the bound on its size.
+	ErrTooLarge = fault.AsSafe(errors.New("exchange: answer is larger than allowed"))
+	// ErrNotSOAP reports an HTTP answer that carries no SOAP message.
+	ErrNotSOAP = fault.AsSafe(errors.New("exchange: answer is not a SOAP message"))
+	// ErrMismatch reports an answer that belongs to another question.
+	ErrMismatch = fault.AsSafe(errors.New("exchange: answer does not match the question"))
+)
+
+// failure is a failed attempt with what the decision on the next one needs.
+type failure struct {
+	*fault.Error
+	rule     fault.Rule
+	mismatch bool // the answer belongs to somebody else
+}
+
+// attempt sends the call once to ep.
+func (x *Exchanger) attempt(ctx context.Context, c *Call, ep resilience.Endpoint) (*Answer, *failure) {
+	fe := &fault.Error{Op: c.Op, Service: c.Service, Endpoint: ep.URL}
+	envelope, err := c.Security.Secure(ctx, c.Body)
+	if err != nil {
+		return nil, unsecured(fe, err)
+	}
+	status, header, doc, stage, err := x.post(ctx, ep.URL, c.Action, envelope)
+	if err != nil {
+		return nil, lost(fe, err, stage)
+	}
+	m, err := soap.Parse(doc, xmltree.Limits{Bytes: int(x.maxAnswer)})
+	if err != nil {
+		return nil, notSOAP(fe, status, header, err)
+	}
+	if f, ok := m.Fault(); ok {
+		return nil, soapFault(fe, f, header)
+	}
+	if status != http.StatusOK {
+		return nil, notSOAP(fe, status, header, soap.ErrShape)
+	}
+	if err := c.Correlate(m.Payload); err != nil {
+		return nil, x.mismatch(fe, err)
+	}
+	return &Answer{Payload: m.Payload, Header: m.Header, Endpoint: ep, At: time.Now()}, nil
+}
+
+// post sends one POST and reads its answer up to the bound. stage tells how far it came.
+func (x *Exchanger) post(ctx context.Context, url, action string, body []byte) (status int, h http.Header, doc []byte, stage fault.Stage, err error) {
+	p := &progress{}
+	p.reach(fault.Dialing)
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, p.trace()), http.MethodPost, url, nil)
+	if err != nil {
+		return 0, nil, nil, fault.Dialing, err
+	}
+	req.Body = p.body(body)
+	req.GetBody = func() (io.ReadCloser, error) { return p.body(body), nil }
+	req.ContentLength = int64(len(body))
+	req.Header.Set("Content-Type", soap.ContentType)
+	req.Header.Set("SOAPAction", `"`+action+`"`)
+	req.Header.Set("User-Agent", x.ua)
+	req.Header.Set("From", x.from)
+	req.Header.Set("Accept", "text/xml")
+	resp, err := x.http.Do(req)
+	if err != nil {
+		return 0, nil, nil, p.stage(), err
+	}
+	defer resp.Body.Close()
+	doc, err = io.ReadAll(io.LimitReader(resp.Body, x.maxAnswer+1))
+	if err != nil {
+		return 0, nil, nil, fault.Reading, err
+	}
+	if int64(len(doc)) > x.maxAnswer {
+		return 0, nil, nil, fault.Reading, ErrTooLarge
+	}
+	return resp.StatusCode, resp.Header, doc, fault.Reading, nil
+}
+
+// progress follows one POST through the HTTP stack.
+type progress struct{ at atomic.Int32 }
+
+func (p *progress) stage() fault.Stage { return fault.Stage(p.at.Load()) }
+
+// reach never goes back: when the stack opens a second connection for the same POST, what
+// was written on the first one stays written.
+func (p *progress) reach(s fault.Stage) {
+	for {
+		old := p.at.Load()
+		if int32(s) <= old || p.at.CompareAndSwap(old, int32(s)) {
+			return
+		}
+	}
+}
+
+func (p *progress) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		TLSHandshakeStart:    func() { p.reach(fault.Handshake) },
+		GotConn:              func(httptrace.GotConnInfo) { p.reach(fault.Writing) },
+		GotFirstResponseByte: func() { p.reach(fault.Reading) },
+	}
+}
+
+func (p *progress) body(b []byte) io.ReadCloser { return &sent{r: bytes.NewReader(b), p: p} }
+
+// sent is a request body that notes when its last byte was handed to a connection: from then
+// on the platform may have all of it, whatever error follows (dossier 06 A.0.2).
+type sent struct {
+	r *bytes.Reader
+	p *progress
+}
+
+func (s *sent) Read(b []byte) (int, error) {
+	n, err := s.r.Read(b)
+	if s.r.Len() == 0 {
+		s.p.reach(fault.Written)
+	}
+	return n, err
+}
+
+func (s *sent) Close() error { return nil }
+
+func unsecured(fe *fault.Error, err error) *failure {
+	fe.Kind, fe.Outcome, fe.Err = fault.Local, fault.NotSent, err
+	// What stood in the way is often a call of its own (a token): its kind, ticket and notice
+	// are what the person must see.
+	if inner, ok := errors.AsType[*fault.Error](err); ok {
+		fe.Kind, fe.Code, fe.Ticket, fe.Notice = inner.Kind, inner.Code, inner.Ticket, inner.Notice
+		fe.RetryAfter = inner.RetryAfter
+	}
+	return &failure{Error: fe, rule: fault.Rule{Kind: fe.Kind, Outcome: fe.Outcome}}
+}
+
+// mismatch drops an answer to somebody else's question, together with its connection: whoever
+// sits at the other end is not talked to again.
+func (x *Exchanger) mismatch(fe *fault.Error, err error) *failure {
+	x.http.CloseIdleConnections()
+	r := fault.Rule{Kind: fault.Security, Outcome: fault.Unknown, Retry: fault.RetryReadsOnly, Switch: fault.SwitchReadsOnly}
+	fe.Kind, fe.Outcome, fe.Notice = r.Kind, r.Outcome, noticeWrong
+	fe.Err = fault.AsSafe(fmt.Errorf("%w: %w", ErrMismatch, err))
+	return &failure{Error: fe, rule: r, mismatch: true}
+}
+
+func lost(fe *fault.Error, err error, stage fault.Stage) *failure {
+	r := fault.TransportRule(err, stage)
+	if errors.Is(err, ErrTooLarge) {
+		r = fault.Rule{Kind: fault.Protocol, Outcome: fault.Unknown, Switch: fault.SwitchReadsOnly}
+	}
+	fe.Kind, fe.Outcome, fe.Err = r.Kind, r.Outcome, err
+	if r.Kind == fault.Security {
+		fe.Notice = noticeKey
+	}
+	return &failure{Error: fe, rule: r}
+}
+
+// notSOAP classifies an HTTP answer without a usable message. parsing is why the body was
+// refused; under a status that promises SOAP that is what went wrong, under any other the
+// status is.
+func notSOAP(fe *fault.Error, status int, h http.Header, parsing error) *failure {
+	r := fault.HTTPStatus(status, false)
+	fe.Kind, fe.Outcome, fe.Code = r.Kind, r.Outcome, fmt.Sprintf("HTTP-%d", status)
+	if r.HonourRetryAfter {
+		fe.RetryAfter, _ = fault.ParseRetryAfter(h.Get("Retry-After"), time.Now())
+	}
+	fe.Err = fault.AsSafe(fmt.Errorf("%w: %w", ErrNotSOAP, parsing))
+	return &failure{Error: fe, rule: r}
+}

@@ -1,0 +1,128 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/ehealth-continuity/ehealth/fault"
+	"github.com/ehealth-continuity/ehealth/internal/xmltree"
+	"github.com/ehealth-continuity/ehealth/resilience"
+)
+
+const (
+	// DefaultTimeout bounds a call that names no timeout (dossier 06 B.5, BCP-01: interactive
+	// calls end within 15 s).
+	DefaultTimeout = 15 * time.Second
+	// DefaultMaxAnswer bounds what is read of one answer, in bytes.
+	DefaultMaxAnswer = 8 << 20
+	// MaxAttempts bounds the attempts of one call, over all addresses.
+	MaxAttempts = 4
+	// ClockSkew is how far our clock and the platform's Date header may differ before a
+	// refusal is blamed on the clock (dossier 01 H, row 3).
+	ClockSkew = time.Minute
+)
+
+// Options configures an [Exchanger].
+type Options struct {
+	HTTP      *http.Client         // required; its redirect policy is replaced
+	Directory resilience.Directory // required
+	UserAgent string               // required, tokens name/version (dossier 01 C.3)
+	From      string               // required, e-mail address of the software's support (dossier 01 C.3)
+	MaxAnswer int64                // bytes; 0 = DefaultMaxAnswer
+}
+
+// Exchanger performs calls. It is safe for concurrent use.
+type Exchanger struct {
+	http      *http.Client
+	dir       resilience.Directory
+	ua, from  string
+	maxAnswer int64
+	addresses resilience.Addresses
+}
+
+// New returns an Exchanger.
+func New(o Options) (*Exchanger, error) {
+	if o.HTTP == nil || o.Directory == nil || o.UserAgent == "" || o.From == "" {
+		return nil, errors.New("exchange: HTTP, Directory, UserAgent and From are required")
+	}
+	client := *o.HTTP
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	client.Timeout = 0 // deadlines come from the call
+	x := &Exchanger{http: &client, dir: o.Directory, ua: o.UserAgent, from: o.From, maxAnswer: o.MaxAnswer}
+	if x.maxAnswer <= 0 {
+		x.maxAnswer = DefaultMaxAnswer
+	}
+	return x, nil
+}
+
+// Call describes one call. It is not modified and may be used for one Do only.
+type Call struct {
+	Op      string           // name of the operation, for example "sts.Issue"
+	Service string           // UDDI id
+	Action  string           // value of SOAPAction, without quotes
+	Class   resilience.Class // what repeating it may do
+	Body    []byte           // the payload element, self-contained
+	// Security turns the payload into a whole envelope, once per attempt. Required.
+	Security Security
+	// Correlate tells whether payload answers our question; an error drops the answer.
+	// It is not asked about faults, which carry no reference of ours. Required.
+	Correlate func(payload *xmltree.Node) error
+	Notice    string        // notice to show when no address gave an answer
+	Pin       string        // when set, only this URL is asked
+	Timeout   time.Duration // of the whole call; 0 = DefaultTimeout
+}
+
+// Security secures one message.
+type Security interface {
+	// Secure wraps body, one payload element, in an envelope that is valid from now on.
+	Secure(ctx context.Context, body []byte) ([]byte, error)
+	// Refused is told that the platform did not authenticate the caller (SOA-01001). It
+	// returns true when something was renewed and one more attempt may succeed.
+	Refused(ctx context.Context, e *fault.Error) bool
+}
+
+// Answer is a correlated answer that is not a fault.
+type Answer struct {
+	Payload   *xmltree.Node
+	Header    *xmltree.Node // SOAP header, nil when absent
+	Endpoint  resilience.Endpoint
+	Alternate bool      // Endpoint is not the address that was first choice by the directory
+	Attempts  int       // attempts made, this one included
+	At        time.Time // when it was complete
+}
+
+// Do performs the call. The error is always a *fault.Error.
+func (x *Exchanger) Do(ctx context.Context, c *Call) (*Answer, error) {
+	total := c.Timeout
+	if total <= 0 {
+		total = DefaultTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, total)
+	defer cancel()
+	all := x.route(c)
+	if len(all) == 0 {
+		return nil, &fault.Error{
+			Op: c.Op, Service: c.Service, Kind: fault.Local, Outcome: fault.NotSent,
+			Notice: c.Notice, Err: ErrNoAddress,
+		}
+	}
+	return newRun(x, c, all).do(ctx)
+}
+
+// ErrNoAddress reports a service that the directory does not know.
+var ErrNoAddress = fault.AsSafe(errors.New("exchange: no address known for this service"))
+
+func (x *Exchanger) route(c *Call) []resilience.Endpoint {
+	if c.Pin != "" {
+		return []resilience.Endpoint{{URL: c.Pin, Active: true}}
+	}
+	return x.dir.Endpoints(c.Service)
+}
+
+// preferred is the address the directory puts first, failures left aside.
+func preferred(all []resilience.Endpoint) string {
+	var fresh resilience.Addresses
+	return fresh.Order(all, time.Time{})[0].URL
+}
