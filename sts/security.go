@@ -1,0 +1,69 @@
+package sts
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/ehealth-continuity/ehealth/fault"
+	"github.com/ehealth-continuity/ehealth/internal/exchange"
+	"github.com/ehealth-continuity/ehealth/internal/wsse"
+)
+
+// HolderOfKey secures messages with the token of ts (SAML holder-of-key profile, dossier 01
+// C.2): each attempt asks ts for the token and gets a fresh timestamp and signature.
+//
+// When a service says that the caller is not authenticated (SOA-01001, or a fault code of
+// WS-Security that says so), the token is dropped, if ts is a [Dropper] such as [Cache], and
+// one more attempt is made with its successor. "Not authorised" (SOA-01002) drops nothing.
+//
+// Use one value per call: it remembers which token its last message carried.
+func HolderOfKey(ts TokenSource) exchange.Security { return &holderOfKey{ts: ts} }
+
+type holderOfKey struct {
+	ts TokenSource
+
+	mu   sync.Mutex
+	last *Token
+}
+
+// Secure implements exchange.Security.
+func (h *holderOfKey) Secure(ctx context.Context, body []byte) ([]byte, error) {
+	tok, err := h.ts.Token(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	// The official connector sends expired tokens and the refusals move it to another address
+	// (dossier 12, scenario 8). An expired token never leaves this computer.
+	if !tok.Valid(now, 0) {
+		return nil, &fault.Error{Op: "sts.Token", Service: ServiceID, Kind: fault.Denied, Outcome: fault.NotSent, Notice: noticeNoLogin, Err: ErrExpired}
+	}
+	h.mu.Lock()
+	h.last = tok
+	h.mu.Unlock()
+	cred := wsse.Credential{Certificate: tok.Credential.Certificate, Signer: tok.Credential.Signer}
+	msg, err := wsse.HolderOfKey(body, tok.Raw, tok.ID, cred, wsse.Stamp{Now: now})
+	if err != nil {
+		return nil, localError(err)
+	}
+	return msg, nil
+}
+
+// Refused implements exchange.Security.
+func (h *holderOfKey) Refused(_ context.Context, e *fault.Error) bool {
+	h.mu.Lock()
+	tok := h.last
+	h.mu.Unlock()
+	d, ok := h.ts.(Dropper)
+	switch {
+	case !ok, tok == nil, e == nil, e.Kind != fault.Denied:
+		return false
+	case e.Code == codeUnauthorised, e.Notice == noticeClock:
+		// A right that is missing, and a clock that is wrong, stay so with another token.
+		return false
+	}
+	return d.Drop(tok)
+}
+
+var _ exchange.Security = (*holderOfKey)(nil)
