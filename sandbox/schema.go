@@ -50,21 +50,21 @@ type xsAttr struct {
 	required bool
 }
 
-// one, opt and many declare an element with its usual cardinalities: exactly one, at most one, any number.
-func one(space, local string, t *xsType) xsParticle {
+// xsOne, xsOpt and xsMany declare an element with its usual cardinalities: exactly one, at most one, any number.
+func xsOne(space, local string, t *xsType) xsParticle {
 	return xsParticle{qname{space, local}, t, 1, 1}
 }
 
-func opt(space, local string, t *xsType) xsParticle {
+func xsOpt(space, local string, t *xsType) xsParticle {
 	return xsParticle{qname{space, local}, t, 0, 1}
 }
 
-func many(space, local string, t *xsType) xsParticle {
+func xsMany(space, local string, t *xsType) xsParticle {
 	return xsParticle{qname{space, local}, t, 0, -1}
 }
 
-// leaf is the type of an element with text only and no attributes.
-func leaf(s *xsSimple) *xsType { return &xsType{name: s.name, simple: s} }
+// xsLeaf is the type of an element with text only and no attributes.
+func xsLeaf(s *xsSimple) *xsType { return &xsType{name: s.name, simple: s} }
 
 // validate checks n against t as XML Schema 1.0 does. The first error wins.
 func (t *xsType) validate(n *xmltree.Node) error {
@@ -249,8 +249,8 @@ func textOf(n *xmltree.Node) string {
 	return one + strings.Join(more, "")
 }
 
-// at walks down from n by local names in one namespace; nil when a step is missing.
-func at(n *xmltree.Node, space string, steps ...string) *xmltree.Node {
+// nodeAt walks down from n by local names in one namespace; nil when a step is missing.
+func nodeAt(n *xmltree.Node, space string, steps ...string) *xmltree.Node {
 	for _, local := range steps {
 		if n == nil {
 			return nil

@@ -12,20 +12,20 @@ const (
 var pharmaRequestType = func() *xsType {
 	const c = nsPharmaCore
 	common := &xsType{name: qname{c, "CommonInputType"}, seq: []xsParticle{
-		opt(c, "Request", &xsType{name: qname{c, "RequestType"}, seq: []xsParticle{one(c, "IsTest", leaf(xsBoolean))}}),
-		one(c, "Origin", originType(c, false)),
+		xsOpt(c, "Request", &xsType{name: qname{c, "RequestType"}, seq: []xsParticle{xsOne(c, "IsTest", xsLeaf(xsBoolean))}}),
+		xsOne(c, "Origin", originType(c, false)),
 	}}
 	record := &xsType{name: qname{c, "RecordCommonInputType"}, seq: []xsParticle{
-		opt(c, "Reference", leaf(num14(c, "RecordReferenceType"))),
-		opt(c, "UserReference", leaf(length(c, "UserReferenceType", 0, 25))),
+		xsOpt(c, "Reference", xsLeaf(xsNum14(c, "RecordReferenceType"))),
+		xsOpt(c, "UserReference", xsLeaf(xsLength(c, "UserReferenceType", 0, 25))),
 	}}
 	request := &xsType{name: qname{c, "InsurabilityForPharmacistRequestType"}, seq: []xsParticle{
-		one(c, "Date", leaf(xsDate)),
-		one(c, "RequestType", leaf(length(c, "RequestTypeType", 1, 1))),
-		one(c, "CareReceiver", &xsType{name: qname{c, "CareReceiverIdType"}, seq: []xsParticle{
-			opt(c, "Ssin", leaf(length(nsCommons, "SsinType", 11, 11))),
-			opt(c, "RegNrWithMut", leaf(length(c, "RegNrWithMutType", 0, 13))),
-			opt(c, "Mutuality", leaf(length(c, "MutualityType", 3, 3))),
+		xsOne(c, "Date", xsLeaf(xsDate)),
+		xsOne(c, "RequestType", xsLeaf(xsLength(c, "RequestTypeType", 1, 1))),
+		xsOne(c, "CareReceiver", &xsType{name: qname{c, "CareReceiverIdType"}, seq: []xsParticle{
+			xsOpt(c, "Ssin", xsLeaf(xsLength(nsCommons, "SsinType", 11, 11))),
+			xsOpt(c, "RegNrWithMut", xsLeaf(xsLength(c, "RegNrWithMutType", 0, 13))),
+			xsOpt(c, "Mutuality", xsLeaf(xsLength(c, "MutualityType", 3, 3))),
 		}}),
 	}}
 	attribute := &xsType{
@@ -35,15 +35,15 @@ var pharmaRequestType = func() *xsType {
 			{local: "NameFormat", typ: xsAnyURI},
 			{local: "FriendlyName", typ: xsString},
 		},
-		seq: []xsParticle{many(nsSAML2, "AttributeValue", &xsType{any: true})},
+		seq: []xsParticle{xsMany(nsSAML2, "AttributeValue", &xsType{any: true})},
 	}
 	return &xsType{name: qname{nsPharma, "GetInsurabilityForPharmacistRequestType"}, seq: []xsParticle{
-		one(nsPharma, "CommonInput", common),
-		one(nsPharma, "RecordCommonInput", record),
-		one(nsPharma, "InsurabilityRequest", request),
-		opt(nsPharma, "ExtendedInformation", &xsType{
+		xsOne(nsPharma, "CommonInput", common),
+		xsOne(nsPharma, "RecordCommonInput", record),
+		xsOne(nsPharma, "InsurabilityRequest", request),
+		xsOpt(nsPharma, "ExtendedInformation", &xsType{
 			name: qname{c, "SamlAttributeType"},
-			seq:  []xsParticle{many(nsSAML2, "Attribute", attribute)},
+			seq:  []xsParticle{xsMany(nsSAML2, "Attribute", attribute)},
 		}),
 	}}
 }()

@@ -33,37 +33,37 @@ func collapse(s string) string {
 	}), " ")
 }
 
-func builtin(local string, check func(string) bool) *xsSimple {
+func xsBuiltin(local string, check func(string) bool) *xsSimple {
 	return &xsSimple{qname{nsXS, local}, local != "string", check}
 }
 
 // The built-in types that the requests use.
 var (
-	xsString   = builtin("string", func(string) bool { return true })
-	xsBoolean  = builtin("boolean", isBoolean)
-	xsDate     = builtin("date", func(s string) bool { _, ok := parseDate(s); return ok })
-	xsDateTime = builtin("dateTime", func(s string) bool { _, ok := parseDateTime(s); return ok })
-	xsAnyURI   = builtin("anyURI", isAnyURI)
-	xsID       = builtin("ID", isNCName)
-	xsInteger  = builtin("integer", regexp.MustCompile(`\A[+-]?[0-9]+\z`).MatchString)
-	xsBase64   = builtin("base64Binary", func(s string) bool { _, err := decodeBase64(s); return err == nil })
+	xsString   = xsBuiltin("string", func(string) bool { return true })
+	xsBoolean  = xsBuiltin("boolean", isBoolean)
+	xsDate     = xsBuiltin("date", func(s string) bool { _, ok := parseDate(s); return ok })
+	xsDateTime = xsBuiltin("dateTime", func(s string) bool { _, ok := parseDateTime(s); return ok })
+	xsAnyURI   = xsBuiltin("anyURI", isAnyURI)
+	xsID       = xsBuiltin("ID", isNCName)
+	xsInteger  = xsBuiltin("integer", regexp.MustCompile(`\A[+-]?[0-9]+\z`).MatchString)
+	xsBase64   = xsBuiltin("base64Binary", func(s string) bool { _, err := decodeBase64(s); return err == nil })
 )
 
-// pattern restricts xs:string by a regular expression, written without anchors.
-func pattern(space, local, expr string) *xsSimple {
+// xsPattern restricts xs:string by a regular expression, written without anchors.
+func xsPattern(space, local, expr string) *xsSimple {
 	return &xsSimple{qname{space, local}, false, regexp.MustCompile(`\A(?:` + expr + `)\z`).MatchString}
 }
 
-// length restricts xs:string to a number of characters.
-func length(space, local string, least, most int) *xsSimple {
+// xsLength restricts xs:string to a number of characters.
+func xsLength(space, local string, least, most int) *xsSimple {
 	return &xsSimple{qname{space, local}, false, func(s string) bool {
 		n := utf8.RuneCountInString(s)
 		return least <= n && n <= most
 	}}
 }
 
-// enum restricts a type to a list of values.
-func enum(space, local string, values ...string) *xsSimple {
+// xsEnum restricts a type to a list of values.
+func xsEnum(space, local string, values ...string) *xsSimple {
 	return &xsSimple{qname{space, local}, false, func(s string) bool {
 		for _, v := range values {
 			if s == v {
@@ -74,8 +74,8 @@ func enum(space, local string, values ...string) *xsSimple {
 	}}
 }
 
-// num14 is Num14ReferenceType: xs:decimal from 0 to 99999999999999.
-func num14(space, local string) *xsSimple {
+// xsNum14 is Num14ReferenceType: xs:decimal from 0 to 99999999999999.
+func xsNum14(space, local string) *xsSimple {
 	limit := new(big.Rat).SetInt64(99999999999999)
 	return &xsSimple{qname{space, local}, true, func(s string) bool {
 		if !decimalForm.MatchString(s) || len(s) > maxDecimal {
