@@ -39,7 +39,8 @@
 // For a Belgian eID card the module is that of the eID middleware, whose path is
 // configuration because every system has another: on Debian
 // /usr/lib/x86_64-linux-gnu/libbeidpkcs11.so.0, on Windows beidpkcs11.dll, on macOS
-// /Library/Belgium Identity Card/Pkcs11/libbeidpkcs11.dylib. The card's own
+// /Library/Belgium Identity Card/Pkcs11/libbeidpkcs11.dylib. Choose the card by its
+// label, usually BELPIC, or by the slot of its reader. The card's own
 // authentication key carries the label "Authentication", so it is found like the
 // eHealth entry; its other key, "Signature", is for signatures of the person and
 // is never taken. Without a PIN function the middleware asks for the PIN in a
@@ -49,4 +50,6 @@
 //	store, err := src.Open(ctx)
 //	if err != nil { … }
 //	defer store.Close()
+//
+// The tests run against SoftHSM; with a card this was not tried.
 package keystore

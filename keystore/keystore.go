@@ -9,9 +9,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -75,16 +77,28 @@ func (c Credential) String() string {
 	return "keystore.Credential(" + kind + ")"
 }
 
-// GoString is String, so that %#v shows no content either.
-func (c Credential) GoString() string { return c.String() }
+// Format writes String whatever the verb: %d or %#v would print the fields.
+func (c Credential) Format(f fmt.State, verb rune) { format(f, verb, c.String()) }
 
 // LogValue is String.
 func (c Credential) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
+// format writes text for any verb, quoted for %q.
+func format(f fmt.State, verb rune, text string) {
+	if verb == 'q' {
+		text = strconv.Quote(text)
+	}
+	_, _ = io.WriteString(f, text)
+}
+
 // Store holds the keys of one eHealth certificate. It does not change after it
-// was made and is safe for concurrent use. A Store is a [Source] that opens
-// itself.
-type Store struct {
+// was made and is safe for concurrent use. The functions of this package make it;
+// its zero value is of no use. A Store is a [Source] that opens itself.
+type Store struct{ *roles }
+
+// roles stand behind a pointer, where fmt stops when it prints a Store out of an
+// unexported field and may not call its methods.
+type roles struct {
 	all        []Credential
 	auth       int // index in all, -1 = none
 	encryption []Credential
@@ -94,7 +108,7 @@ type Store struct {
 // newStore sorts credentials into roles; auth is the index of the one that signs,
 // -1 for none.
 func newStore(all []Credential, auth int) *Store {
-	s := &Store{all: all, auth: auth}
+	s := &Store{&roles{all: all, auth: auth}}
 	for i, c := range all {
 		if c.encrypts(i == auth) {
 			s.encryption = append(s.encryption, c)
@@ -215,7 +229,7 @@ func (s *Store) EncryptionBySerial(serial *big.Int) (Credential, bool) {
 // the previous file. A key that occurs twice is kept once. Closing the result
 // closes nothing.
 func (s *Store) WithOlder(older ...*Store) *Store {
-	merged := &Store{all: s.all, auth: s.auth, encryption: s.Encryption()}
+	merged := &Store{&roles{all: s.all, auth: s.auth, encryption: s.Encryption()}}
 	for _, o := range older {
 		for _, c := range o.encryption {
 			if !slices.ContainsFunc(merged.encryption, func(have Credential) bool { return have.Certificate.Equal(c.Certificate) }) {
@@ -248,8 +262,8 @@ func (s *Store) String() string {
 	return fmt.Sprintf("keystore.Store(%d authentication, %d encryption)", auth, len(s.encryption))
 }
 
-// GoString is String, so that %#v shows no content either.
-func (s *Store) GoString() string { return s.String() }
+// Format writes String whatever the verb.
+func (s *Store) Format(f fmt.State, verb rune) { format(f, verb, s.String()) }
 
 // LogValue is String.
 func (s *Store) LogValue() slog.Value { return slog.StringValue(s.String()) }

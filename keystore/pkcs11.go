@@ -18,8 +18,8 @@ type Token struct {
 	// Module is the path of the shared library of the card or hardware module.
 	// Required. There is no default: it differs between systems.
 	Module string
-	// Label or Slot chooses the token; exactly one is required. "BELPIC" is the
-	// label of Belgian identity cards.
+	// Label or Slot chooses the token; exactly one is required. Belgian identity
+	// cards usually have the label "BELPIC".
 	Label string
 	Slot  *int
 	// PIN is asked for once per Open. Nil means no login: right for middleware

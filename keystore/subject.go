@@ -156,8 +156,8 @@ func (s Subject) String() string {
 	return text + ", redacted)"
 }
 
-// GoString is String, so that %#v shows no content either.
-func (s Subject) GoString() string { return s.String() }
+// Format writes String whatever the verb.
+func (s Subject) Format(f fmt.State, verb rune) { format(f, verb, s.String()) }
 
 // LogValue is String.
 func (s Subject) LogValue() slog.Value { return slog.StringValue(s.String()) }
