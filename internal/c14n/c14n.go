@@ -37,13 +37,34 @@ const (
 	flushAt      = 8 << 10  // bytes gathered before they go to the writer
 )
 
+// measureFrom is the size of source, in bytes, from which Append measures the
+// output first: growing a large buffer step by step costs several times its
+// final size in memory, and the second pass runs at memory speed.
+const measureFrom = 256 << 10
+
+// measure counts what is written to it.
+type measure int
+
+func (m *measure) Write(p []byte) (int, error) {
+	*m += measure(len(p))
+	return len(p), nil
+}
+
 // Append appends the canonical form of n to dst. When that would be too large in
 // the sense of ErrTooLarge it appends nothing; canonicalise what a stranger
 // sent with [Write], which says so.
 func Append(dst []byte, n *xmltree.Node, o Options) []byte {
 	size := len(n.Source())
+	grow := size + size/16
+	if size >= measureFrom {
+		var m measure
+		if Write(&m, n, o) != nil {
+			return dst
+		}
+		grow = int(m)
+	}
 	c := newCanon(o, size)
-	c.out = slices.Grow(dst, size+size/16)
+	c.out = slices.Grow(dst, grow)
 	c.base = len(dst)
 	c.walk(n)
 	if c.err != nil {
