@@ -172,6 +172,7 @@ func TestDo(t *testing.T) {
 		{name: "03006 ends", a: []step{soaStep("SOA-03006", nil)}, b: []step{ok("1")}, asked: "a", kind: fault.Invalid, outcome: fault.Rejected, code: "SOA-03006"},
 		{name: "00001 write: unknown", a: []step{soaStep("SOA-00001", nil)}, b: []step{ok("1")}, class: resilience.UnsafeWrite, asked: "a", kind: fault.Unavailable, outcome: fault.Unknown, code: "SOA-00001", notice: "D-INS-UNKNOWN"},
 		{name: "503 html", a: []step{respond(503, http.Header{"Content-Type": {"text/html"}}, "<html/>")}, b: []step{ok("1")}, asked: "ab"},
+		{name: "one says it is down, the other loses packets", a: []step{status(503)}, b: []step{cut, ok("1")}, asked: "abb"},
 		{name: "502 write: unknown", a: []step{status(502)}, b: []step{ok("1")}, class: resilience.UnsafeWrite, asked: "a", kind: fault.Unavailable, outcome: fault.Unknown, code: "HTTP-502", notice: "D-INS-UNKNOWN"},
 		{name: "gray screen", a: []step{html}, b: []step{ok("1")}, asked: "ab"},
 		{name: "404 at home is our mistake", a: []step{status(404)}, b: []step{ok("1")}, asked: "a", kind: fault.Protocol, outcome: fault.Rejected, code: "HTTP-404", notice: "D-INS-UNKNOWN"},

@@ -32,6 +32,7 @@ type address struct {
 	resilience.Endpoint
 	failures int
 	dead     bool // not to be asked again in this call
+	down     bool // it said itself that it is not available
 }
 
 func newRun(x *Exchanger, c *Call, all []resilience.Endpoint) *run {
@@ -105,13 +106,11 @@ func (r *run) next(ctx context.Context, at *address, f *failure) *address {
 	if f.rule.MarkBad && at.URL == r.first {
 		return nil // the default address does not know the operation: that is our configuration
 	}
-	here := r.mayRetry(f)
-	at.dead = at.dead || !here
+	at.dead = at.dead || !r.mayRetry(f)
+	at.down = f.Outcome == fault.Rejected
 	to := at
 	if r.maySwitch(f, at) {
-		if other := r.other(at); other != nil {
-			to = other
-		}
+		to = r.best()
 	}
 	switch {
 	case to.dead:
@@ -141,15 +140,27 @@ func (r *run) maySwitch(f *failure, at *address) bool {
 	return r.c.Class.MayRepeat(f.Outcome, true)
 }
 
-// other is the address to turn to: the one that failed least, in the order to ask.
-func (r *run) other(at *address) *address {
-	var best *address
-	for _, a := range r.addrs {
-		if a != at && !a.dead && (best == nil || a.failures < best.failures) {
+// best is the address that promises most: one that was not asked yet, else one that did not
+// say itself that it is down, else the one that failed least; in the order to ask.
+func (r *run) best() *address {
+	best := r.addrs[0]
+	for _, a := range r.addrs[1:] {
+		if a.rank() < best.rank() {
 			best = a
 		}
 	}
 	return best
+}
+
+func (a *address) rank() int {
+	n := a.failures
+	if a.down {
+		n += MaxAttempts
+	}
+	if a.dead {
+		n += 2 * MaxAttempts
+	}
+	return n
 }
 
 // pause waits before an address is asked a second time: as long as the platform asked for,
