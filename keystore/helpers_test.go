@@ -10,9 +10,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"math/big"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -23,40 +20,6 @@ import (
 const password = "correct horse battery staple"
 
 var begin = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-
-// shared returns a path of the reference material, which lies beside the module or
-// where EHEALTH_SHARED says.
-func shared(t testing.TB, elem ...string) string {
-	t.Helper()
-	root := os.Getenv("EHEALTH_SHARED")
-	if root == "" {
-		root = filepath.Join("..", "..", "shared")
-	}
-	path := filepath.Join(append([]string{root}, elem...)...)
-	if _, err := os.Stat(path); err != nil {
-		absent(t, "reference material is not here: set EHEALTH_SHARED")
-	}
-	return path
-}
-
-// tool finds an independent judge.
-func tool(t testing.TB, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		absent(t, name+" is not installed")
-	}
-	return path
-}
-
-// absent skips a test here and fails it in CI.
-func absent(t testing.TB, reason string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(reason)
-	}
-	t.Skip(reason)
-}
 
 func check(t testing.TB, err error) {
 	t.Helper()

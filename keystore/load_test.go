@@ -20,6 +20,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ehealth-continuity/ehealth/internal/oracle"
 	"github.com/ehealth-continuity/ehealth/internal/p12"
 )
 
@@ -311,7 +312,7 @@ func TestFileSourceReadsAgain(t *testing.T) {
 // The key stores of the reference vectors, written as eHealth's own tools write
 // them; manifest.json has the password.
 func TestVectors(t *testing.T) {
-	dir := shared(t, "vectors", "etee")
+	dir := oracle.Shared(t, "vectors", "etee")
 	var manifest struct{ Password string }
 	data, err := os.ReadFile(filepath.Join(dir, "manifest.json"))
 	check(t, err)
@@ -366,7 +367,7 @@ func TestVectors(t *testing.T) {
 
 // What openssl and keytool write themselves.
 func TestForeignFiles(t *testing.T) {
-	openssl, keytool := tool(t, "openssl"), tool(t, "keytool")
+	openssl, keytool := oracle.Tool(t, "openssl"), oracle.Tool(t, "keytool")
 	f := newFixture(t)
 	dir := t.TempDir()
 	run := func(name string, args ...string) {

@@ -21,6 +21,7 @@ import (
 	"testing"
 
 	"github.com/ThalesGroup/crypto11"
+	"github.com/ehealth-continuity/ehealth/internal/oracle"
 )
 
 const (
@@ -37,7 +38,7 @@ type hsm struct {
 // newHSM initialises an empty token.
 func newHSM(t *testing.T) hsm {
 	t.Helper()
-	h := hsm{util: tool(t, "softhsm2-util")}
+	h := hsm{util: oracle.Tool(t, "softhsm2-util")}
 	for _, path := range []string{
 		"/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/softhsm/libsofthsm2.so",
 		"/usr/local/lib/softhsm/libsofthsm2.so", "/opt/homebrew/lib/softhsm/libsofthsm2.so",
@@ -47,7 +48,10 @@ func newHSM(t *testing.T) hsm {
 		}
 	}
 	if h.module == "" {
-		absent(t, "libsofthsm2.so is not installed")
+		if os.Getenv("CI") == "true" {
+			t.Fatal("libsofthsm2.so is not installed")
+		}
+		t.Skip("libsofthsm2.so is not installed")
 	}
 	dir := t.TempDir()
 	tokens, conf := filepath.Join(dir, "tokens"), filepath.Join(dir, "softhsm2.conf")
@@ -98,7 +102,7 @@ func certify(t *testing.T, c *crypto11.Context, id byte, label string, key crypt
 // verifyWithOpenSSL judges a signature over "message" independently.
 func verifyWithOpenSSL(t *testing.T, cert *x509.Certificate, sig []byte, args ...string) {
 	t.Helper()
-	openssl, dir := tool(t, "openssl"), t.TempDir()
+	openssl, dir := oracle.Tool(t, "openssl"), t.TempDir()
 	spki, err := x509.MarshalPKIXPublicKey(cert.PublicKey)
 	check(t, err)
 	for name, data := range map[string][]byte{

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/ehealth-continuity/ehealth/identity"
+	"github.com/ehealth-continuity/ehealth/internal/oracle"
 )
 
 func TestParseSubject(t *testing.T) {
@@ -150,7 +151,7 @@ func TestParseSubjectRefuses(t *testing.T) {
 
 // Subjects of the reference vectors, which follow real layouts.
 func TestParseSubjectVectors(t *testing.T) {
-	dir := shared(t, "vectors", "etee", "keystores")
+	dir := oracle.Shared(t, "vectors", "etee", "keystores")
 	for file, want := range map[string][4]string{
 		"doctor":        {"SSIN", "70010100188", "", "ALICE EEN"},
 		"hospital":      {"NIHII-HOSPITAL", "79999957", "", "TESTZIEKENHUIS A"},

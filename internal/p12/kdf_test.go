@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/ehealth-continuity/ehealth/internal/oracle"
 )
 
 // Vectors made with `openssl kdf PKCS12KDF` 3.0 (digest SHA256), which
@@ -49,7 +51,7 @@ func TestKDFVectors(t *testing.T) {
 }
 
 func TestKDFAgainstOpenSSL(t *testing.T) {
-	openssl := tool(t, "openssl")
+	openssl := oracle.Tool(t, "openssl")
 	for i, v := range kdfVectors {
 		out := run(t, openssl, "kdf", "-keylen", fmt.Sprint(v.size), "-kdfopt", "digest:SHA256",
 			"-kdfopt", "hexpass:"+v.pass, "-kdfopt", "hexsalt:"+v.salt,

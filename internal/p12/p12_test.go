@@ -23,24 +23,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ehealth-continuity/ehealth/internal/oracle"
 	"software.sslmate.com/src/go-pkcs12"
 )
 
 const password = "ehealth-test é" // é: PBES2 takes UTF-8, the MAC UTF-16
-
-// tool finds an independent judge; without it the test is skipped here and fails
-// in CI.
-func tool(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s is not installed", name)
-		}
-		t.Skipf("%s is not installed", name)
-	}
-	return path
-}
 
 // readBack is go-pkcs12 as an independent reader.
 func readBack(der []byte, password string) ([]*pem.Block, error) {
@@ -171,7 +158,7 @@ func TestGoPKCS12Reads(t *testing.T) {
 }
 
 func TestOpenSSLReads(t *testing.T) {
-	openssl := tool(t, "openssl")
+	openssl := oracle.Tool(t, "openssl")
 	entries := store(t)
 	file := write(t, entries, password)
 	out := run(t, openssl, "pkcs12", "-in", file, "-passin", "pass:"+password, "-nodes", "-info")
@@ -228,7 +215,7 @@ func write(t *testing.T, entries []Entry, password string, opts ...Option) strin
 }
 
 func TestKeytoolReads(t *testing.T) {
-	keytool := tool(t, "keytool")
+	keytool := oracle.Tool(t, "keytool")
 	entries := store(t)
 	const ascii = "ehealth-test" // keytool reads arguments in the platform's charset
 	file := write(t, entries, ascii)
@@ -248,7 +235,7 @@ func TestKeytoolReads(t *testing.T) {
 
 	// keytool can open the keys, not only list them: it writes each of them
 	// into a store of its own, which openssl then prints.
-	openssl := tool(t, "openssl")
+	openssl := oracle.Tool(t, "openssl")
 	copied := filepath.Join(t.TempDir(), "copy.p12")
 	run(t, keytool, "-importkeystore", "-noprompt", "-srckeystore", file, "-srcstoretype", "PKCS12", "-srcstorepass", ascii,
 		"-destkeystore", copied, "-deststoretype", "PKCS12", "-deststorepass", ascii)
@@ -279,7 +266,7 @@ func sameKey(t *testing.T, der []byte, want crypto.PrivateKey) bool {
 }
 
 func TestIterations(t *testing.T) {
-	openssl := tool(t, "openssl")
+	openssl := oracle.Tool(t, "openssl")
 	entries := store(t)
 	for _, n := range []int{0, 1, 123_457} {
 		file := write(t, entries, password, Iterations(n))
