@@ -48,7 +48,7 @@ type Organisation struct {
 	// Holder is the pharmacist who holds a pharmacy; nil for other organisations.
 	Holder *Person
 
-	holder
+	certified
 }
 
 // Person is one care professional with an eHealth certificate and an identity card.
@@ -61,12 +61,12 @@ type Person struct {
 	// Pharmacy is where a pharmacist works; nil for other professions.
 	Pharmacy *Organisation
 
-	holder
+	certified
 	eid lazyCredentials
 }
 
-// holder is what persons and organisations have in common: certificates, made on first use.
-type holder struct {
+// certified is what persons and organisations have in common: certificates, made on first use.
+type certified struct {
 	pki        *pki
 	subject    subject
 	encryption int // how many encryption keys the store holds
@@ -74,13 +74,13 @@ type holder struct {
 	lazy       lazyCredentials
 }
 
-func (h *holder) credentials() ([]Credential, error) {
+func (h *certified) credentials() ([]Credential, error) {
 	return h.lazy.all(func() ([]Credential, error) { return h.pki.issueEHealth(h.subject, h.encryption) })
 }
 
 // Authentication returns the credential of the alias "authentication". It is made on first use, which takes as long
 // as making an RSA key; an error means that this failed.
-func (h *holder) Authentication() (Credential, error) {
+func (h *certified) Authentication() (Credential, error) {
 	cs, err := h.credentials()
 	if err != nil {
 		return Credential{}, err
@@ -89,7 +89,7 @@ func (h *holder) Authentication() (Credential, error) {
 }
 
 // Encryption returns the encryption credentials, the current one first.
-func (h *holder) Encryption() ([]Credential, error) {
+func (h *certified) Encryption() ([]Credential, error) {
 	cs, err := h.credentials()
 	if err != nil {
 		return nil, err
@@ -169,7 +169,7 @@ func (p *population) addPatient(x *Patient) {
 }
 
 func (p *population) addPerson(k *pki, x *Person) {
-	x.holder = holder{
+	x.certified = certified{
 		pki: k, encryption: 1,
 		subject: subject{typ: "SSIN", num: x.SSIN.Reveal(), name: strings.ToUpper(x.LastName + " " + x.FirstName)},
 	}
@@ -189,7 +189,7 @@ func (p *population) addPerson(k *pki, x *Person) {
 }
 
 func (p *population) addOrganisation(k *pki, x *Organisation) {
-	x.holder = holder{pki: k, encryption: 1, subject: subject{typ: string(x.Type), num: x.Number, name: x.Name}}
+	x.certified = certified{pki: k, encryption: 1, subject: subject{typ: string(x.Type), num: x.Number, name: x.Name}}
 	n := 1
 	for _, o := range p.organisations {
 		if o.Role == x.Role {

@@ -38,7 +38,8 @@ func newPopulation(seed uint64, patients int, k *pki) (*population, error) {
 	if err := p.makePatients(r, patients); err != nil {
 		return nil, err
 	}
-	return p, p.makeProfessionals(r, k)
+	staff := rand.New(rand.NewPCG(seed, 0x7374_6166_66)) //nolint:gosec // so that the staff does not depend on the number of patients
+	return p, p.makeProfessionals(staff, k)
 }
 
 // fixedPatients are those of dossier 05 section 8.

@@ -252,8 +252,8 @@ func millis(d time.Duration) string {
 	return strconv.FormatFloat(float64(d)/float64(time.Millisecond), 'f', -1, 64)
 }
 
-// optional appends p unless it is the default.
-func optional(ps []param, key string, v, def float64) []param {
+// differing appends p unless it is the default.
+func differing(ps []param, key string, v, def float64) []param {
 	if v == def {
 		return ps
 	}
@@ -267,10 +267,10 @@ func defaultP(p float64) float64 {
 	return p
 }
 
-func (f Refuse) params() []param    { return optional(nil, "p", defaultP(f.P), 1) }
-func (f Blackhole) params() []param { return optional(nil, "p", defaultP(f.P), 1) }
+func (f Refuse) params() []param    { return differing(nil, "p", defaultP(f.P), 1) }
+func (f Blackhole) params() []param { return differing(nil, "p", defaultP(f.P), 1) }
 func (f Hang) params() []param {
-	return optional(optional(nil, "p", defaultP(f.P), 1), "exec", f.Exec, 0)
+	return differing(differing(nil, "p", defaultP(f.P), 1), "exec", f.Exec, 0)
 }
 
 func (f Slow) params() []param {
@@ -278,7 +278,7 @@ func (f Slow) params() []param {
 	if f.Cap > 0 {
 		ps = append(ps, param{"cap_ms", millis(f.Cap)})
 	}
-	ps = optional(ps, "p", defaultP(f.P), 1)
+	ps = differing(ps, "p", defaultP(f.P), 1)
 	if f.Late {
 		ps = append(ps, param{"late", "1"})
 	}
@@ -299,7 +299,7 @@ func (f HTTPAnswer) params() []param {
 		body = "html"
 	}
 	ps := []param{{"status", strconv.Itoa(f.Status)}, {"body", body}}
-	return optional(optional(ps, "p", defaultP(f.P), 1), "exec", f.Exec, 0)
+	return differing(differing(ps, "p", defaultP(f.P), 1), "exec", f.Exec, 0)
 }
 
 func (f SOAPFault) params() []param {
@@ -307,11 +307,11 @@ func (f SOAPFault) params() []param {
 	if f.Retry != nil {
 		ps = append(ps, param{"retry", strconv.FormatBool(*f.Retry)})
 	}
-	return optional(ps, "p", defaultP(f.P), 1)
+	return differing(ps, "p", defaultP(f.P), 1)
 }
 
 func (f RefuseAuth) params() []param {
-	return optional([]param{{"scope", f.Scope}, {"code", f.Code}}, "p", defaultP(f.P), 1)
+	return differing([]param{{"scope", f.Scope}, {"code", f.Code}}, "p", defaultP(f.P), 1)
 }
 
 func (f Misroute) params() []param { return []param{{"p", number(f.P)}} }
@@ -334,17 +334,21 @@ func (f Poison) params() []param { return []param{{"n", strconv.Itoa(f.N)}} }
 func (f List) params() []param {
 	var ps []param
 	if len(f.Set) > 0 {
-		var set []string
-		for _, e := range f.Set {
-			set = append(set, e.Service+"="+strconv.Itoa(e.Order)+":"+status(e.Active))
-		}
-		ps = append(ps, param{"set", strings.Join(set, ",")})
+		ps = append(ps, param{"set", entriesText(f.Set)})
 	}
 	ps = append(ps, param{"lag_s", seconds(f.Lag)})
 	if f.Defect != NoDefect {
 		ps = append(ps, param{"defect", string(f.Defect)})
 	}
 	return ps
+}
+
+func entriesText(set []ListEntry) string {
+	var out []string
+	for _, e := range set {
+		out = append(out, e.Service+"="+strconv.Itoa(e.Order)+":"+status(e.Active))
+	}
+	return strings.Join(out, ",")
 }
 
 func (f Ramp) params() []param { return []param{{"from", number(f.From)}, {"to", number(f.To)}} }

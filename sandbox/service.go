@@ -24,6 +24,8 @@ type response struct {
 	Body        []byte
 	Effect      string // counter of an executed effect, for example "genins.answered"; "" = nothing was executed
 	Asker       string // opaque key of who asked (and, where it matters, about whom); misroute never swaps answers of one asker
+
+	stream func(x *exchange) // service list only: writes an answer that does not end by itself
 }
 
 // handlerFunc executes one exchange of a service. It must be safe for concurrent use and must return a response
