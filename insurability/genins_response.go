@@ -229,3 +229,9 @@ func decodeGenIns(n *xmltree.Node) (*GenInsResponse, error) {
 func (r GenInsResponse) Format(f fmt.State, _ rune) {
 	redact(f, "GetInsurabilityResponse status "+safeCode(r.Status.Code)+" [content withheld]")
 }
+
+// Format implements [fmt.Formatter]: no verb shows personal data.
+func (r SingleResponse) Format(f fmt.State, _ rune) { redact(f, "[answer withheld]") }
+
+// Format implements [fmt.Formatter]: no verb shows personal data.
+func (r CareReceiverDetail) Format(f fmt.State, _ rune) { redact(f, "[person withheld]") }

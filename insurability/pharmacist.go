@@ -273,3 +273,12 @@ func (r PharmacistRequest) Format(f fmt.State, _ rune) {
 func (r PharmacistResponse) Format(f fmt.State, _ rune) {
 	redact(f, "GetInsurabilityForPharmacistResponse status "+safeCode(r.Status.Code)+" [content withheld]")
 }
+
+// Format implements [fmt.Formatter]: no verb shows personal data.
+func (b PharmacistBody) Format(f fmt.State, _ rune) { redact(f, "[answer withheld]") }
+
+// Format implements [fmt.Formatter]: no verb shows personal data.
+func (a PharmacistAnswer) Format(f fmt.State, _ rune) { redact(f, "[answer withheld]") }
+
+// Format implements [fmt.Formatter]: no verb shows personal data.
+func (p PharmacistPatient) Format(f fmt.State, _ rune) { redact(f, "[person withheld]") }
