@@ -111,7 +111,12 @@ func New(cfg Config) (*Sandbox, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	s := &Sandbox{cfg: cfg, counters: newCounters(), routes: routes()}
+	return newSandbox(cfg, routes())
+}
+
+// newSandbox builds a sandbox with these services; cfg has its defaults.
+func newSandbox(cfg Config, rts []route) (*Sandbox, error) {
+	s := &Sandbox{cfg: cfg, counters: newCounters(), routes: rts}
 	s.closing, s.shut = context.WithCancel(context.Background())
 	var err error
 	if s.pki, err = newPKI(cfg.Keys, cfg.Epoch); err != nil {
