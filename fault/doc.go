@@ -40,5 +40,7 @@
 // [Safe]; of others only the type. Endpoint is printed without user name, query
 // and fragment, and any eleven digits with the check digits of an SSIN are
 // masked wherever they stand. Message and Err stay available to code that asks
-// for them.
+// for them. What Go does not let an error prevent: a struct that hides an *Error
+// in an unexported field must be printed with %v, %+v or %#v; for verbs that do
+// not fit a pointer, such as %s, package fmt walks through the hidden fields.
 package fault

@@ -195,14 +195,20 @@ func dnsText(e *net.DNSError) string {
 	return "dns: lookup failed"
 }
 
+// prefixed puts the name of an operation before a text; names that are not made
+// of one plain word are left out.
 func prefixed(op, text string) string {
-	switch {
-	case text == "":
-		return token(op)
-	case token(op) == "":
-		return text
+	switch op {
+	case "remote error", "local error": // TLS alerts, the only ones with a space
+	default:
+		if op = token(op); strings.HasPrefix(op, "(") {
+			op = ""
+		}
 	}
-	return token(op) + ": " + text
+	if op == "" || text == "" {
+		return op + text
+	}
+	return op + ": " + text
 }
 
 // endpoint keeps host and path of a URL; "" when there is no host.
