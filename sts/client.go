@@ -77,8 +77,12 @@ func New(x *exchange.Exchanger, cfg Config) (*Client, error) {
 	}
 	cfg.Validity = orDefault(cfg.Validity, DefaultValidity)
 	cfg.Timeout = orDefault(cfg.Timeout, DefaultTimeout)
+	cfg.Skew = orDefault(cfg.Skew, DefaultSkew)
 	return &Client{x: x, cfg: cfg}, nil
 }
+
+// Config returns the configuration with the defaults filled in.
+func (c *Client) Config() Config { return c.cfg }
 
 // usable tells whether the credential has a certificate and the key that belongs to it.
 func usable(c keystore.Credential) error {
@@ -152,7 +156,7 @@ func (c *Client) Source(req Request) TokenSource {
 func (c *Client) wanted(asserted, requested []Claim) *wanted {
 	return &wanted{
 		asserted: asserted, requested: requested, hok: c.cfg.HolderOfKey,
-		trust: c.cfg.Trust, skew: orDefault(c.cfg.Skew, DefaultSkew),
+		trust: c.cfg.Trust, skew: c.cfg.Skew,
 	}
 }
 

@@ -47,13 +47,13 @@ type meaning struct {
 var faultTable = map[code]meaning{
 	{nsTrust, "InvalidRequest"}:            {fault.Invalid, ""},
 	{nsTrust, "FailedAuthentication"}:      {fault.Denied, noticeNoLogin},
-	{nsTrust, "RequestFailed"}:             {fault.Unavailable, noticeNoLogin},
+	{nsTrust, "RequestFailed"}:             {fault.Denied, noticeNoLogin},
 	{nsTrust, "InvalidSecurityToken"}:      {fault.Denied, noticeNoLogin},
 	{nsTrust, "AuthenticationBadElements"}: {fault.Invalid, ""},
 	{nsTrust, "BadRequest"}:                {fault.Invalid, ""},
 	{nsTrust, "ExpiredData"}:               {fault.Denied, noticeNoLogin},
 	{nsTrust, "InvalidTimeRange"}:          {fault.Denied, noticeClock},
-	{nsTrust, "InvalidScope"}:              {fault.Denied, noticeNoLogin},
+	{nsTrust, "InvalidScope"}:              {fault.Invalid, ""},
 	{nsTrust, "RenewNeeded"}:               {fault.Denied, noticeNoLogin},
 	{nsTrust, "UnableToRenew"}:             {fault.Denied, noticeNoLogin},
 
