@@ -18,7 +18,7 @@ const (
 	// DefaultMaxAnswer bounds what is read of one answer, in bytes.
 	DefaultMaxAnswer = 8 << 20
 	// MaxAttempts bounds the attempts of one call, over all addresses.
-	MaxAttempts = 4
+	MaxAttempts = 6
 	// ClockSkew is how far our clock and the platform's Date header may differ before a
 	// refusal is blamed on the clock (dossier 01 H, row 3).
 	ClockSkew = time.Minute

@@ -1,0 +1,122 @@
+package ehealth
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/ehealth-continuity/ehealth/fault"
+	"github.com/ehealth-continuity/ehealth/identity"
+	"github.com/ehealth-continuity/ehealth/insurability"
+	"github.com/ehealth-continuity/ehealth/keystore"
+	"github.com/ehealth-continuity/ehealth/resilience"
+	"github.com/ehealth-continuity/ehealth/sts"
+)
+
+// The vocabulary of failure, under one more name.
+type (
+	// Error is the failure of one call; see [fault.Error].
+	Error = fault.Error
+	// Kind says what sort of failure it is.
+	Kind = fault.Kind
+	// Outcome says whether the request was executed.
+	Outcome = fault.Outcome
+)
+
+// Software says which program calls. The platform's operators use it to reach its makers.
+type Software struct {
+	// Name goes into User-Agent: tokens of the form name/version (dossier 01 C.3). Required.
+	Name string
+	// Contact goes into From: an e-mail address of the software's support. Required.
+	Contact string
+	// Licence is the MyCareNet package licence, needed for insurability.
+	Licence insurability.Licence
+}
+
+// Trust says whom to believe.
+type Trust struct {
+	// TLS are the roots for the platform's servers; nil = those of the operating system. The
+	// alternates at MyCareNet stand under other authorities than eHealth itself, so do not
+	// pin one of them alone (dossier 05 section 5.3).
+	TLS *x509.CertPool
+	// STS are the authorities under which the login service's signing certificate must stand.
+	// Required: an assertion whose signer is not known is not used.
+	STS *x509.CertPool
+	// STSSigner accepts the common name of that certificate; nil = [sts.PlatformSigner].
+	STSSigner func(cn string) bool
+}
+
+// Config is everything that can be decided about a [Platform]. What is not required has a
+// default; [Platform.Config] returns the configuration with all of them filled in.
+type Config struct {
+	// Environment chooses addresses. Required.
+	Environment Environment
+	// Software is required.
+	Software Software
+	// Identity is the eHealth certificate: it signs the messages to the services, and the
+	// login too unless Login is set. Required.
+	Identity keystore.Source
+	// Login signs the login: an identity card or another token. nil = Identity, which is
+	// the platform's fallback login (dossier 06 B.4.1).
+	Login keystore.Source
+	// Caller is the care provider in whose name calls are made. Required.
+	Caller insurability.Caller
+	// Session says who logs in. The zero value derives it from Caller; a pharmacist who is
+	// not the holder of the pharmacy must be named here.
+	Session sts.Identity
+	// Trust is required as far as its fields say.
+	Trust Trust
+	// Services replaces the built-in addresses of the services it names, by UDDI id. In the
+	// sandbox environment it is the only source of addresses.
+	Services map[string][]resilience.Endpoint
+	// TokenValidity is the life asked for a token; 0 = [sts.DefaultValidity].
+	TokenValidity time.Duration
+	// InsurabilityTimeout bounds one insurability check; 0 = [insurability.DefaultTimeout].
+	InsurabilityTimeout time.Duration
+	// Transport carries the requests; nil = a transport of its own that verifies servers
+	// against Trust.TLS. Tests use it to reach a sandbox without sockets.
+	Transport http.RoundTripper
+}
+
+func (c *Config) validate() error {
+	var errs []error
+	need := func(ok bool, what string) {
+		if !ok {
+			errs = append(errs, errors.New(what))
+		}
+	}
+	_, err := ParseEnvironment(string(c.Environment))
+	need(err == nil, "Environment is required")
+	need(c.Software.Name != "", "Software.Name is required")
+	need(c.Software.Contact != "", "Software.Contact is required")
+	need(c.Identity != nil, "Identity is required")
+	need(c.Trust.STS != nil, "Trust.STS is required")
+	need(c.TokenValidity >= 0, "TokenValidity must not be negative")
+	if len(errs) > 0 {
+		return fmt.Errorf("ehealth: configuration: %w", errors.Join(errs...))
+	}
+	return nil
+}
+
+// session derives who logs in from the caller.
+func (c *Config) session() sts.Identity {
+	if c.Session.Quality != "" {
+		return c.Session
+	}
+	id := sts.Identity{Quality: c.Caller.Quality, SSIN: c.Caller.SSIN, NIHII: c.Caller.NIHII}
+	if h := c.Caller.Holder; h != nil && (id.Quality == identity.Pharmacy || id.Quality == identity.Pharmacist) {
+		id.SSIN, id.Holder = h.SSIN, h.SSIN
+	}
+	return id
+}
+
+// directory puts the configured addresses over the built-in ones.
+func (c *Config) directory() resilience.Static {
+	d := c.Environment.addresses()
+	for id, eps := range c.Services {
+		d[id] = eps
+	}
+	return d
+}

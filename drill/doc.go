@@ -1,0 +1,21 @@
+// Package drill replays past incidents of the platform on virtual time, against a fleet of
+// clients, and reports what the people at the counter got.
+//
+// Everything in it is real but the clock and the wire: the sandbox with its TLS, signatures
+// and fault engine, the HTTP stack, and the clients. Connections are net.Pipe and time is that of
+// a testing/synctest bubble, so hours of an incident take seconds.
+//
+//	drill.Main(func() int {
+//		report, err := drill.Run(drill.Options{Incident: "INC-2018-06-12-LB", Seed: 1})
+//		…
+//		return 0
+//	})
+//
+// [Run] must be called inside a bubble: by [Main] from an ordinary program, by synctest.Test
+// from a test. Two fleets go through the same incident, each against a sandbox of its own with
+// the same seed and the same questions: ours, and a naive one that waits up to 30 s for an
+// answer, sends again at once, four times, to the one address it knows, and shows what comes.
+//
+// The figures are counted where they arise: what a counter got by comparing the answer with
+// the question and with the sandbox's register, the load by the sandbox's own counters.
+package drill

@@ -1,0 +1,137 @@
+package ehealth_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/ehealth-continuity/ehealth"
+
+// wire names the packages that know formats and nothing else.
+var wire = []string{
+	"internal/xmltree", "internal/c14n", "internal/dsig", "internal/wsse", "internal/saml", "internal/soap", "internal/p12",
+}
+
+// house says what each part of the module may import of the module itself: arrows only go down.
+// A name stands for the package and everything below it. A part that is not named fails the test,
+// so that a new package must find its place.
+var house = []struct {
+	part string
+	may  []string
+}{
+	{"internal/oracle", nil},
+	{"identity", nil},
+	{"fault", nil},
+	{"keystore", []string{"internal/p12", "identity", "fault"}},
+	{"resilience", []string{"fault"}},
+	{"internal/exchange", append([]string{"resilience", "fault"}, wire...)},
+	{"sts", append([]string{"internal/exchange", "resilience", "keystore", "identity", "fault"}, wire...)},
+	{"insurability", append([]string{"internal/exchange", "resilience", "sts", "identity", "fault"}, wire...)},
+	{"sandbox", append([]string{"identity", "fault"}, wire...)},
+	{"integration", []string{"", "identity", "fault", "insurability", "sts", "keystore", "sandbox"}},
+	{"examples", []string{"", "identity", "fault", "insurability", "sts", "keystore", "sandbox"}},
+	{"drill", []string{"*"}},
+	{"cmd", []string{"*"}},
+	{"", []string{"sts", "insurability", "internal/exchange", "resilience", "keystore", "identity", "fault", "internal/wsse", "internal/saml"}},
+}
+
+// dependencies says which packages outside the standard library a part may import; what is
+// not named here may import none.
+var dependencies = map[string][]string{
+	"internal/p12":      {"golang.org/x/crypto"},
+	"keystore":          {"software.sslmate.com/src/go-pkcs12", "github.com/ThalesGroup/crypto11"},
+	"internal/exchange": {"golang.org/x/sync"},
+	"sts":               {"golang.org/x/sync"},
+	"sandbox":           {"github.com/russellhaering/goxmldsig", "github.com/beevik/etree"},
+	"cmd":               {"github.com/alecthomas/kong", "golang.org/x/term"},
+	"drill":             {"golang.org/x/sync"},
+}
+
+type listed struct {
+	ImportPath string
+	Standard   bool
+	Imports    []string
+}
+
+func TestImportsOnlyGoDown(t *testing.T) {
+	for _, p := range list(t) {
+		rel := strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
+		part, may, ok := place(rel)
+		if !ok {
+			t.Errorf("package %q has no place in the house", rel)
+			continue
+		}
+		for _, imp := range p.Imports {
+			switch {
+			case imp == module || strings.HasPrefix(imp, module+"/"):
+				to := strings.TrimPrefix(strings.TrimPrefix(imp, module), "/")
+				if !below(to, part) && !allowed(to, may) {
+					t.Errorf("%q imports %q", rel, to)
+				}
+			case strings.Contains(strings.Split(imp, "/")[0], "."):
+				if !external(imp, dependencies[part]) {
+					t.Errorf("%q imports %q: not in its list of dependencies", rel, imp)
+				}
+			}
+		}
+	}
+}
+
+// place finds the part of the house a package belongs to: the longest name that fits.
+func place(rel string) (part string, may []string, ok bool) {
+	if slices.Contains(wire, rel) {
+		return rel, wire, true
+	}
+	for _, h := range house {
+		if below(rel, h.part) && (h.part != "" || rel == "") {
+			return h.part, h.may, true
+		}
+	}
+	return "", nil, false
+}
+
+func allowed(to string, may []string) bool {
+	return slices.ContainsFunc(may, func(m string) bool {
+		return m == "*" || m == to || m != "" && below(to, m)
+	})
+}
+
+func below(p, dir string) bool { return p == dir || dir != "" && strings.HasPrefix(p, dir+"/") }
+
+func external(imp string, may []string) bool {
+	return slices.ContainsFunc(may, func(m string) bool { return below(path.Clean(imp), m) })
+}
+
+func list(t *testing.T) []listed {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-deps", "-json=ImportPath,Standard,Imports", "./...").Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			t.Fatalf("go list: %v\n%s", err, exit.Stderr)
+		}
+		t.Fatal(err)
+	}
+	var all []listed
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if p.ImportPath == module || strings.HasPrefix(p.ImportPath, module+"/") {
+			all = append(all, p)
+		}
+	}
+	if len(all) < 10 {
+		t.Fatalf("go list found only %d packages of the module", len(all))
+	}
+	return all
+}
