@@ -10,6 +10,7 @@ import (
 // Source says where an answer comes from.
 type Source uint8
 
+// The values of Source; the zero value is none.
 const (
 	Live      Source = iota + 1 // the service's usual address
 	Alternate                   // another address of the service: the insurers' own line

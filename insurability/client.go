@@ -93,8 +93,8 @@ func New(x *exchange.Exchanger, sec exchange.Security, caller Caller, software S
 	if err := caller.validate(); err != nil {
 		return nil, err
 	}
-	if software.Licence.Username.IsZero() || software.Licence.Password.IsZero() {
-		return nil, reason("insurability: the MyCareNet licence needs user name and password")
+	if !software.Licence.complete() {
+		return nil, ErrLicence
 	}
 	conf := Config{Timeout: DefaultTimeout, PharmacistRequestType: DefaultRequestType}
 	for _, o := range opts {
@@ -107,7 +107,7 @@ func New(x *exchange.Exchanger, sec exchange.Security, caller Caller, software S
 		return nil, fmt.Errorf("insurability: no random numbers: %w", err)
 	}
 	origin := Origin{
-		Package: Package{Name: software.Name, Licence: software.Licence}, SiteID: caller.SiteID,
+		Package: Package(software), SiteID: caller.SiteID,
 		CareProvider: caller.careProvider(),
 	}
 	return &Client{x: x, sec: sec, caller: caller, origin: origin, refs: refs, conf: conf}, nil
@@ -128,7 +128,7 @@ func (c *Client) Check(ctx context.Context, q Query) (*Answer, error) {
 		if err != nil {
 			return nil, err
 		}
-		r, err := c.GetInsurabilityForPharmacist(ctx, req)
+		r, err := c.askPharmacist(ctx, opCheck, req)
 		if err != nil {
 			return nil, err
 		}
@@ -138,7 +138,7 @@ func (c *Client) Check(ctx context.Context, q Query) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := c.GetInsurability(ctx, req)
+	r, err := c.askGenIns(ctx, opCheck, req)
 	if err != nil {
 		return nil, err
 	}
@@ -225,23 +225,27 @@ func orDefault[T ~string](v, def T) T {
 // GetInsurability sends one generic insurability question as it is and returns the whole answer. References left empty
 // stay empty; the answer must then name the patient to be accepted. Errors are those of [Client.Check].
 func (c *Client) GetInsurability(ctx context.Context, req *GenInsRequest) (*GenInsResponse, error) {
+	return c.askGenIns(ctx, opGenIns, req)
+}
+
+func (c *Client) askGenIns(ctx context.Context, op string, req *GenInsRequest) (*GenInsResponse, error) {
 	if err := req.validate(Today()); err != nil {
-		return nil, invalid(opGenIns, ServiceGenIns, err)
+		return nil, invalid(op, ServiceGenIns, err)
 	}
 	body, err := req.encode()
 	if err != nil {
-		return nil, invalid(opGenIns, ServiceGenIns, fmt.Errorf("%w: %w", ErrUnwritable, err))
+		return nil, invalid(op, ServiceGenIns, fmt.Errorf("%w: %w", ErrUnwritable, err))
 	}
-	ans, err := c.x.Do(ctx, c.call(opGenIns, ServiceGenIns, ActionGenIns, body, correlateGenIns(req)))
+	ans, err := c.x.Do(ctx, c.call(op, ServiceGenIns, ActionGenIns, body, correlateGenIns(req)))
 	if err != nil {
 		return nil, err
 	}
 	r, err := decodeGenIns(ans.Payload)
 	if err != nil {
-		return nil, protocol(opGenIns, ServiceGenIns, ans, err)
+		return nil, protocol(op, ServiceGenIns, ans, err)
 	}
 	if v := r.verdict(); v != nil {
-		return nil, refused(opGenIns, ServiceGenIns, ans, v, r.CommonOutput.NIPReference)
+		return nil, refused(op, ServiceGenIns, ans, v, r.CommonOutput.NIPReference)
 	}
 	r.Provenance = provenance(ans)
 	return r, nil
@@ -250,14 +254,18 @@ func (c *Client) GetInsurability(ctx context.Context, req *GenInsRequest) (*GenI
 // GetInsurabilityForPharmacist sends one pharmacist's question as it is and returns the whole answer. References left
 // empty stay empty; the answer must then name the patient to be accepted. Errors are those of [Client.Check].
 func (c *Client) GetInsurabilityForPharmacist(ctx context.Context, req *PharmacistRequest) (*PharmacistResponse, error) {
+	return c.askPharmacist(ctx, opPharmacist, req)
+}
+
+func (c *Client) askPharmacist(ctx context.Context, op string, req *PharmacistRequest) (*PharmacistResponse, error) {
 	if err := req.validate(Today()); err != nil {
-		return nil, invalid(opPharmacist, ServicePharmacist, err)
+		return nil, invalid(op, ServicePharmacist, err)
 	}
 	body, err := req.encode()
 	if err != nil {
-		return nil, invalid(opPharmacist, ServicePharmacist, fmt.Errorf("%w: %w", ErrUnwritable, err))
+		return nil, invalid(op, ServicePharmacist, fmt.Errorf("%w: %w", ErrUnwritable, err))
 	}
-	ans, err := c.x.Do(ctx, c.call(opPharmacist, ServicePharmacist, ActionPharmacist, body, correlatePharmacist(req)))
+	ans, err := c.x.Do(ctx, c.call(op, ServicePharmacist, ActionPharmacist, body, correlatePharmacist(req)))
 	if err != nil {
 		return nil, err
 	}
@@ -266,14 +274,14 @@ func (c *Client) GetInsurabilityForPharmacist(ctx context.Context, req *Pharmaci
 		err = errNoBody
 	}
 	if err != nil {
-		return nil, protocol(opPharmacist, ServicePharmacist, ans, err)
+		return nil, protocol(op, ServicePharmacist, ans, err)
 	}
 	if v := r.verdict(); v != nil {
 		ticket := ""
 		if r.Body != nil {
 			ticket = r.Body.CommonOutput.Reference
 		}
-		return nil, refused(opPharmacist, ServicePharmacist, ans, v, ticket)
+		return nil, refused(op, ServicePharmacist, ans, v, ticket)
 	}
 	r.Provenance = provenance(ans)
 	return r, nil

@@ -383,3 +383,30 @@ func TestGetInsurability(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestGetInsurabilityForPharmacist(t *testing.T) {
+	p := &platform{answer: map[string]func(*xmltree.Node) (int, io.Reader){urlAlternate: pharmacist(t, nil)}}
+	c := connect(t, p, pharmacy, WithPharmacistRequestType("2"))
+	q, err := c.NewPharmacistRequest(Query{Patient: ssinInsured})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if q.Request.RequestType != "2" || q.IsTest != No {
+		t.Errorf("request type %q, test %v", q.Request.RequestType, q.IsTest)
+	}
+	q.IsTest = NotKnown // leaves the element out
+	r, err := c.GetInsurabilityForPharmacist(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Provenance.Notice != NoticeDirect || r.Body.ReturnInfo.Code.Major != "01" {
+		t.Errorf("got %+v", r.Provenance)
+	}
+	q.Request.CareReceiver = CareReceiverID{}
+	if _, err := c.GetInsurabilityForPharmacist(t.Context(), q); !errors.Is(err, ErrNoPatient) || !errors.Is(err, fault.ErrNotSent) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := c.NewPharmacistRequest(Query{}); !errors.Is(err, ErrNoPatient) || !errors.Is(err, fault.ErrInvalid) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -79,6 +79,8 @@ func NewLicence(username, password string) Licence {
 	return Licence{Username: Hide(username), Password: Hide(password)}
 }
 
+func (l Licence) complete() bool { return !l.Username.IsZero() && !l.Password.IsZero() }
+
 func (l *Licence) wire(c *codec) {
 	c.private("Username", &l.Username, required)
 	c.private("Password", &l.Password, required)
@@ -144,6 +146,7 @@ func (r *CareReceiverID) wire(c *codec, ssin string) {
 // Sex of a patient as registered.
 type Sex string
 
+// The values of Sex; the zero value means not given.
 const (
 	Male   Sex = "male"
 	Female Sex = "female"

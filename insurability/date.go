@@ -172,6 +172,7 @@ func (p Period) String() string { return p.Start.String() + "…" + p.End.String
 // Tristate is the answer to a yes-or-no question that may not have been answered.
 type Tristate uint8
 
+// The values of Tristate.
 const (
 	NotKnown Tristate = iota // the message does not say
 	No

@@ -9,6 +9,7 @@ import (
 // FaultCode is the class of a business fault of GenIns.
 type FaultCode string
 
+// The values of FaultCode.
 const (
 	InputError   FaultCode = "INPUT_ERROR"   // the question is wrong
 	NoIOError    FaultCode = "NO_IO_ERROR"   // no insurer found
@@ -21,7 +22,7 @@ const (
 type MessageFault struct {
 	FaultCode FaultCode
 	Source    string   // MYCARENET or an insurer
-	MultiIO   []string // insurers found, one character each; only with MULTIIO_ERROR
+	MultiIO   []string // insurers found, one character each (identity.ParseUnion reads it); only with MULTIIO_ERROR
 	Message   Text
 	Details   []FaultDetail
 }

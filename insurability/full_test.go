@@ -1,6 +1,7 @@
 package insurability
 
 import (
+	"encoding/json"
 	"reflect"
 	"strings"
 	"testing"
@@ -390,5 +391,31 @@ func TestDates(t *testing.T) {
 	}
 	if got := Day(2030, 2, 28).AddDays(1); got != Day(2030, 3, 1) {
 		t.Errorf("AddDays gives %v", got)
+	}
+}
+
+func TestDateAsText(t *testing.T) {
+	var got struct{ A, B Date }
+	if err := json.Unmarshal([]byte(`{"A":"2030-01-15","B":""}`), &got); err != nil || got.A != sampleDay || !got.B.IsZero() {
+		t.Errorf("got %v, %v", got, err)
+	}
+	b, err := json.Marshal(got)
+	if err != nil || string(b) != `{"A":"2030-01-15","B":""}` {
+		t.Errorf("got %s, %v", b, err)
+	}
+	if err := json.Unmarshal([]byte(`{"A":"15/01/2030"}`), &got); err == nil {
+		t.Error("another notation was accepted")
+	}
+	if got := Day(10000, 1, 1); !got.IsZero() {
+		t.Errorf("a year of five digits gives %v", got)
+	}
+	if y, m, d := sampleDay.Date(); y != 2030 || m != time.January || d != 15 {
+		t.Errorf("parts %d %d %d", y, m, d)
+	}
+	if got := DateOf(time.Time{}); !got.IsZero() || !got.Start().IsZero() {
+		t.Errorf("no instant is %v", got)
+	}
+	if got := (Period{sampleDay, Date{}}).String(); got != "2030-01-15…" {
+		t.Errorf("period %s", got)
 	}
 }

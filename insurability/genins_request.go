@@ -67,18 +67,20 @@ type RequestDetail struct {
 // RequestType of a question.
 type RequestType string
 
+// The values of RequestType.
 const (
 	Information RequestType = "information" // the only one the platform supports today
-	Invoicing   RequestType = "invoicing"
+	Invoicing   RequestType = "invoicing"   // in the schema, not supported
 )
 
 // ContactType of a question: how the patient is cared for.
 type ContactType string
 
+// The values of ContactType.
 const (
-	AmbulatoryCare        ContactType = "ambulatory_care"
-	HospitalizedForDay    ContactType = "hospitalized_for_day"
-	HospitalizedElsewhere ContactType = "hospitalized_elsewhere"
+	AmbulatoryCare        ContactType = "ambulatory_care"        // not in hospital; the usual one
+	HospitalizedForDay    ContactType = "hospitalized_for_day"   // day clinic
+	HospitalizedElsewhere ContactType = "hospitalized_elsewhere" // the answer tells where; refused (42) when he is not
 	OtherContact          ContactType = "other"
 )
 

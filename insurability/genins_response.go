@@ -58,6 +58,7 @@ type ResponseDetail struct {
 // Event is something special within the asked period.
 type Event string
 
+// The values of Event.
 const (
 	ChangeDuring Event = "changeDuring" // rights change within the period
 	Multiple     Event = "multiple"     // several situations
@@ -74,9 +75,10 @@ type GeneralSituation struct {
 // Direction of a transfer between insurers.
 type Direction string
 
+// The values of Direction.
 const (
-	ToOtherIO   Direction = "toOtherIo"
-	FromOtherIO Direction = "fromOtherIo"
+	ToOtherIO   Direction = "toOtherIo"   // leaves the insurer that answers
+	FromOtherIO Direction = "fromOtherIo" // comes to the insurer that answers
 )
 
 // Transfer is a move between insurers. Insurer and Date may both be absent.

@@ -42,7 +42,7 @@ func client(t testing.TB, caller Caller) *Client {
 	return &Client{
 		caller: caller,
 		origin: Origin{
-			Package: Package{Name: software.Name, Licence: software.Licence}, SiteID: caller.SiteID,
+			Package: Package(software), SiteID: caller.SiteID,
 			CareProvider: caller.careProvider(),
 		},
 		conf: Config{PharmacistRequestType: DefaultRequestType},

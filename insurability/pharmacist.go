@@ -115,10 +115,11 @@ type Coverage struct {
 // ThirdPartyPayer is the regime under which the insurer pays the pharmacist directly.
 type ThirdPartyPayer string
 
+// The values of ThirdPartyPayer.
 const (
-	ThirdPartyNone     ThirdPartyPayer = "none"
-	ThirdPartyStandard ThirdPartyPayer = "standard"
-	ThirdPartyElevated ThirdPartyPayer = "elevated"
+	ThirdPartyNone     ThirdPartyPayer = "none"     // the patient pays and is reimbursed later
+	ThirdPartyStandard ThirdPartyPayer = "standard" // the insurer pays its ordinary share
+	ThirdPartyElevated ThirdPartyPayer = "elevated" // the insurer pays the share of increased reimbursement
 )
 
 // Verification holds what tarification needs with the invoice; keep it with the sale. Asking again may give another

@@ -18,6 +18,7 @@ var (
 	ErrContactType     error = reason("insurability: contact type missing, or not for this service")
 	ErrRequestType     error = reason("insurability: request type missing or malformed")
 	ErrCaller          error = reason("insurability: care provider incomplete or not admitted to this service")
+	ErrLicence         error = reason("insurability: the MyCareNet licence needs user name and password")
 	ErrRegNr           error = reason("insurability: a registration number has at most 13 characters")
 	ErrUnwritable      error = reason("insurability: the question holds characters that XML cannot carry")
 )
@@ -107,6 +108,8 @@ func (r *GenInsRequest) validate(today Date) error {
 	}
 	d, in := &r.Request.Detail, &r.CommonInput
 	switch {
+	case !in.Origin.Package.Licence.complete():
+		return ErrLicence
 	case d.RequestType == "":
 		return ErrRequestType
 	case d.ContactType == "":
@@ -128,6 +131,8 @@ func (r *PharmacistRequest) validate(today Date) error {
 		return err
 	}
 	switch {
+	case !r.Origin.Package.Licence.complete():
+		return ErrLicence
 	case len([]rune(r.Request.RequestType)) != 1:
 		return ErrRequestType
 	case r.Origin.SiteID != "":

@@ -72,6 +72,7 @@ func TestRequestValidation(t *testing.T) {
 	}{
 		{"bad check digits", func(r *GenInsRequest) { r.Request.CareReceiver.SSIN = Hide("85073199705") }, identity.ErrCheck},
 		{"bad mutuality", func(r *GenInsRequest) { r.Request.CareReceiver.Mutuality = "800" }, ErrNoPatient},
+		{"no licence", func(r *GenInsRequest) { r.CommonInput.Origin.Package.Licence = Licence{} }, ErrLicence},
 		{"no request type", func(r *GenInsRequest) { r.Request.Detail.RequestType = "" }, ErrRequestType},
 		{"no contact type", func(r *GenInsRequest) { r.Request.Detail.ContactType = "" }, ErrContactType},
 		{"long reference", func(r *GenInsRequest) { r.CommonInput.InputReference = "123456789012345" }, ErrReference},
@@ -90,6 +91,7 @@ func TestRequestValidation(t *testing.T) {
 		want   error
 	}{
 		{"request type", func(r *PharmacistRequest) { r.Request.RequestType = "12" }, ErrRequestType},
+		{"half a licence", func(r *PharmacistRequest) { r.Origin.Package.Licence.Password = Private{} }, ErrLicence},
 		{"site", func(r *PharmacistRequest) { r.Origin.SiteID = "S" }, ErrCaller},
 		{"reference", func(r *PharmacistRequest) { r.Record.Reference = "-1" }, ErrReference},
 		{"no day", func(r *PharmacistRequest) { r.Request.Date = Date{} }, ErrPeriod},
