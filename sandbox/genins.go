@@ -158,8 +158,12 @@ func (v *services) encodeGenIns(q *geninsRequest, a *geninsAnswer) ([]byte, erro
 	w.End()
 	w.Start("p", "Response")
 	for _, kv := range [][2]string{
-		{"MessageName", "M801000"}, {"Version", "01"}, {"Duplicate", "false"},
-		{"TestFlag", fmt.Sprint(q.test)}, {"SenderReference", record}, {"Synchronous", "true"},
+		{"MessageName", "M801000"},
+		{"Version", "01"},
+		{"Duplicate", "false"},
+		{"TestFlag", fmt.Sprint(q.test)},
+		{"SenderReference", record},
+		{"Synchronous", "true"},
 	} {
 		w.Attr("", kv[0], kv[1])
 	}

@@ -278,7 +278,9 @@ func (f *geninsFault) write(w *xmltree.Writer) {
 	w.End()
 }
 
-func yearStart(t time.Time) time.Time { return time.Date(t.Year(), time.January, 1, 0, 0, 0, 0, time.UTC) }
+func yearStart(t time.Time) time.Time {
+	return time.Date(t.Year(), time.January, 1, 0, 0, 0, 0, time.UTC)
+}
 
 func (a *geninsAnswer) writeSituation(w *xmltree.Writer, q *geninsRequest) {
 	switch a.patient.Scenario {

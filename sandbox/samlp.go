@@ -202,8 +202,12 @@ func (v *services) samlpAnswer(s *Sandbox, rq *request, id string, d *samlpDenia
 	w.Start("samlp", "Response")
 	w.NS("samlp", saml.NSProtocol)
 	for _, kv := range [][2]string{
-		{"ResponseID", "_" + randomHex(16)}, {"InResponseTo", collapse(id)}, {"IssueInstant", wireTime(rq.At)},
-		{"MajorVersion", "1"}, {"MinorVersion", "1"}, {"Recipient", samlpRecipient},
+		{"ResponseID", "_" + randomHex(16)},
+		{"InResponseTo", collapse(id)},
+		{"IssueInstant", wireTime(rq.At)},
+		{"MajorVersion", "1"},
+		{"MinorVersion", "1"},
+		{"Recipient", samlpRecipient},
 	} {
 		w.Attr("", kv[0], kv[1])
 	}

@@ -33,7 +33,8 @@ type xsType struct {
 	seq     []xsParticle // elements only, in this order
 	any     bool         // xs:anyType: whatever is well formed
 	attrs   []xsAttr
-	foreign bool // anyAttribute namespace="##other" processContents="lax"
+	foreign bool      // anyAttribute namespace="##other" processContents="lax"
+	derived []*xsType // types that xsi:type may name in its place
 }
 
 // xsParticle is one element of a sequence.
@@ -79,6 +80,10 @@ func (t *xsType) validate(n *xmltree.Node) error {
 type xsValidator struct{ ids map[string]bool }
 
 func (v *xsValidator) element(n *xmltree.Node, t *xsType, path string) *schemaError {
+	t, e := t.instance(n, path)
+	if e != nil {
+		return e
+	}
 	if e := v.attributes(n, t, path); e != nil {
 		return e
 	}
@@ -148,7 +153,7 @@ func (v *xsValidator) attributes(n *xmltree.Node, t *xsType, path string) *schem
 	seen := 0
 	for _, a := range n.Attrs() {
 		if a.Space == nsXSI {
-			if e := xsiAttribute(n, t, a.Local, a.Value, path); e != nil {
+			if e := xsiAttribute(t, a.Local, path); e != nil {
 				return e
 			}
 			continue
@@ -197,30 +202,37 @@ func (t *xsType) attr(local string) *xsAttr {
 	return nil
 }
 
+// instance is the type that n really has: t, or the one that xsi:type names, which must be t or derived from it.
+func (t *xsType) instance(n *xmltree.Node, path string) (*xsType, *schemaError) {
+	value, ok := n.Attr(nsXSI, "type")
+	if !ok || t.any {
+		return t, nil
+	}
+	prefix, local, ok := strings.Cut(collapse(value), ":")
+	if !ok {
+		prefix, local = "", prefix
+	}
+	if space, bound := n.LookupPrefix(prefix); bound {
+		for _, d := range append([]*xsType{t}, t.derived...) {
+			if d.name == (qname{space, local}) {
+				return d, nil
+			}
+		}
+	}
+	return nil, &schemaError{path, "xsi:type is not the declared type"}
+}
+
 // xsiAttribute judges the attributes that every element may carry. No element of these schemas is nillable except
-// saml2:AttributeValue (an any here), and xsi:type may only repeat the declared type: nothing is derived from it.
-func xsiAttribute(n *xmltree.Node, t *xsType, local, value, path string) *schemaError {
+// saml2:AttributeValue, an any here.
+func xsiAttribute(t *xsType, local, path string) *schemaError {
 	switch local {
-	case "schemaLocation", "noNamespaceSchemaLocation":
+	case "schemaLocation", "noNamespaceSchemaLocation", "type":
 		return nil
 	case "nil":
 		if t.any {
 			return nil
 		}
 		return &schemaError{path, "xsi:nil not allowed"}
-	case "type":
-		prefix, name, ok := strings.Cut(collapse(value), ":")
-		if !ok {
-			prefix, name = "", prefix
-		}
-		space, bound := n.LookupPrefix(prefix)
-		if t.any && (bound || prefix == "") {
-			return nil
-		}
-		if (bound || prefix == "") && t.name == (qname{space, name}) {
-			return nil
-		}
-		return &schemaError{path, "xsi:type is not the declared type"}
 	}
 	return &schemaError{path, "unexpected attribute"}
 }

@@ -71,8 +71,9 @@ func messageHeader(c string) []xsAttr {
 func originType(c string, siteID bool) *xsType {
 	selfRef := []xsAttr{{local: "Id", typ: xsID}, {local: "Ref", typ: xsAnyURI}}
 	text := &xsType{name: qname{c, "ValueRefString"}, simple: xsString, attrs: []xsAttr{{local: "ValueRef", typ: xsAnyURI}}}
+	plain := &xsType{name: xsString.name, simple: xsString, derived: []*xsType{text}}
 	nihii := &xsType{name: qname{c, "NihiiType"}, attrs: selfRef, seq: []xsParticle{
-		xsOpt(c, "Quality", xsLeaf(xsString)),
+		xsOpt(c, "Quality", plain),
 		xsOpt(c, "Value", text),
 	}}
 	id := &xsType{name: qname{c, "IdType"}, attrs: selfRef, seq: []xsParticle{
@@ -84,8 +85,8 @@ func originType(c string, siteID bool) *xsType {
 	pkg := &xsType{name: qname{c, "PackageType"}, attrs: selfRef, seq: []xsParticle{
 		xsOpt(c, "Name", text),
 		xsOne(c, "License", &xsType{name: qname{c, "LicenseType"}, seq: []xsParticle{
-			xsOne(c, "Username", xsLeaf(xsString)),
-			xsOne(c, "Password", xsLeaf(xsString)),
+			xsOne(c, "Username", plain),
+			xsOne(c, "Password", plain),
 		}}),
 	}}
 	provider := &xsType{name: qname{c, "CareProviderType"}, seq: []xsParticle{

@@ -32,10 +32,10 @@ type refused struct {
 
 func refuse(code, why string) *refused { return &refused{code: code, why: why} }
 
-// soaText is what the platform says for a code (dossier 01 E.2).
-type soaText struct{ origin, en, fr, nl string }
+// faultText is what the platform says for a code (dossier 01 E.2).
+type faultText struct{ origin, en, fr, nl string }
 
-var soaTexts = map[string]soaText{
+var faultTexts = map[string]faultText{
 	"SOA-00001": {"Provider", "Service error", "Erreur du service", "Fout in de dienst"},
 	"SOA-01001": {
 		"Consumer", "Service call not authenticated", "Appel du service non authentifié",
@@ -74,7 +74,7 @@ var soaTexts = map[string]soaText{
 func (v *services) fault(s *Sandbox, rq *request, r *refused) *response {
 	s.count(rq.Service + ".refused." + r.code)
 	f := &soap.Fault{FaultCode: "Server", FaultSpace: soap.NS, FaultString: r.code}
-	t, known := soaTexts[r.code]
+	t, known := faultTexts[r.code]
 	if known && t.origin == "Consumer" {
 		f.FaultCode = "Client"
 	}

@@ -30,7 +30,7 @@ const (
 
 // claimant is who asks for a token, as far as the registry knows.
 type claimant struct {
-	ident    certHolder       // of the certificate that identifies
+	ident    certHolder    // of the certificate that identifies
 	identOrg *Organisation // when that is an organisation's
 	keyOrg   *Organisation // when the holder-of-key is an organisation's
 	person   *Person       // of the asserted SSIN, when registered
