@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ehealth-continuity/ehealth/fault"
+	"github.com/ehealth-continuity/ehealth/internal/exchange"
 	"github.com/ehealth-continuity/ehealth/internal/oracle"
 	"github.com/ehealth-continuity/ehealth/internal/wsse"
 )
@@ -78,10 +79,10 @@ func TestFaults(t *testing.T) {
 		"clock seen":               {late, fault.Denied, fault.Rejected, "SOA-01001", "D-CLOCK", 1},
 		"not authorised":           {func() *http.Response { return soaFault("SOA-01002") }, fault.Denied, fault.Rejected, "SOA-01002", "D-AUTH-NONE", 1},
 		"not available":            {func() *http.Response { return soaFault("SOA-02001") }, fault.Unavailable, fault.Rejected, "SOA-02001", "D-AUTH-NONE", 1},
-		"temporarily":              {func() *http.Response { return soaFault("SOA-02002") }, fault.Unavailable, fault.Rejected, "SOA-02002", "D-AUTH-NONE", 4},
+		"temporarily":              {func() *http.Response { return soaFault("SOA-02002") }, fault.Unavailable, fault.Rejected, "SOA-02002", "D-AUTH-NONE", exchange.MaxAttempts},
 		"schema":                   {func() *http.Response { return soaFault("SOA-03006") }, fault.Invalid, fault.Rejected, "SOA-03006", "", 1},
-		"503":                      {func() *http.Response { return reply(503, nil) }, fault.Unavailable, fault.Rejected, "HTTP-503", "D-AUTH-NONE", 4},
-		"a page":                   {func() *http.Response { return reply(200, []byte("<html></html>")) }, fault.Protocol, fault.Unknown, "", "D-AUTH-NONE", 4},
+		"503":                      {func() *http.Response { return reply(503, nil) }, fault.Unavailable, fault.Rejected, "HTTP-503", "D-AUTH-NONE", exchange.MaxAttempts},
+		"a page":                   {func() *http.Response { return reply(200, []byte("<html></html>")) }, fault.Protocol, fault.Unknown, "", "D-AUTH-NONE", exchange.MaxAttempts},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -17,14 +17,19 @@ import (
 // WS-Security that says so), the token is dropped, if ts is a [Dropper] such as [Cache], and
 // one more attempt is made with its successor. "Not authorised" (SOA-01002) drops nothing.
 //
-// Use one value per call: it remembers which token its last message carried.
+// The value may be shared by calls and is safe for concurrent use.
 func HolderOfKey(ts TokenSource) exchange.Security { return &holderOfKey{ts: ts} }
+
+// overlap is how long after the change of a token refusals of the earlier one may still
+// come in: as long as a call may last.
+const overlap = exchange.DefaultTimeout
 
 type holderOfKey struct {
 	ts TokenSource
 
-	mu   sync.Mutex
-	last *Token
+	mu      sync.Mutex
+	last    *Token
+	changed time.Time // when last took the place of another token; zero = it never did
 }
 
 // Secure implements exchange.Security.
@@ -39,9 +44,7 @@ func (h *holderOfKey) Secure(ctx context.Context, body []byte) ([]byte, error) {
 	if !tok.Valid(now, 0) {
 		return nil, &fault.Error{Op: "sts.Token", Service: ServiceID, Kind: fault.Denied, Outcome: fault.NotSent, Notice: noticeNoLogin, Err: ErrExpired}
 	}
-	h.mu.Lock()
-	h.last = tok
-	h.mu.Unlock()
+	h.use(tok, now)
 	cred := wsse.Credential{Certificate: tok.Credential.Certificate, Signer: tok.Credential.Signer}
 	msg, err := wsse.HolderOfKey(body, tok.Raw, tok.ID, cred, wsse.Stamp{Now: now})
 	if err != nil {
@@ -50,10 +53,21 @@ func (h *holderOfKey) Secure(ctx context.Context, body []byte) ([]byte, error) {
 	return msg, nil
 }
 
+func (h *holderOfKey) use(tok *Token, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.last != tok {
+		if h.last != nil {
+			h.changed = now
+		}
+		h.last = tok
+	}
+}
+
 // Refused implements exchange.Security.
 func (h *holderOfKey) Refused(_ context.Context, e *fault.Error) bool {
 	h.mu.Lock()
-	tok := h.last
+	tok, changed := h.last, h.changed
 	h.mu.Unlock()
 	d, ok := h.ts.(Dropper)
 	switch {
@@ -62,6 +76,10 @@ func (h *holderOfKey) Refused(_ context.Context, e *fault.Error) bool {
 	case e.Code == codeUnauthorised, e.Notice == noticeClock:
 		// A right that is missing, and a clock that is wrong, stay so with another token.
 		return false
+	case !changed.IsZero() && time.Since(changed) < overlap:
+		// Nothing says which of two tokens the refused message carried. The newer one is kept
+		// and tried: a call is given only one more attempt in any case.
+		return true
 	}
 	return d.Drop(tok)
 }
