@@ -128,7 +128,7 @@ func (e *engine) capacity(st *activeStep, service string, now time.Time) (rate, 
 			part = now.Sub(st.from).Seconds() / st.to.Sub(st.from).Seconds()
 		}
 		rate = (f.From + (f.To-f.From)*part) * PeakRate(service) * e.scale
-		return rate, max(1, rate*rampQueue), "503", true
+		return rate, rate * rampQueue, "503", true
 	}
 	return 0, 0, "", false
 }
@@ -136,23 +136,26 @@ func (e *engine) capacity(st *activeStep, service string, now time.Time) (rate, 
 // rampQueue is how many seconds' worth of requests may wait while a service comes back [A].
 const rampQueue = 2
 
-// bucket is a server that takes one request every 1/rate seconds.
-type bucket struct{ next time.Time }
+// bucket is the work that a server of limited rate has before it, as a fluid: requests that are in the queue or being
+// handled. It drains at the rate, which may change between two arrivals.
+type bucket struct {
+	level float64
+	rate  float64 // at the last arrival
+	at    time.Time
+}
 
-// admit returns how long a request that arrives now waits, or false when more than queue requests wait already.
+// admit returns how long a request that arrives now waits, or false when more than queue requests are before it.
 func (b *bucket) admit(now time.Time, rate, queue float64) (wait time.Duration, in bool) {
-	if rate <= 0 {
+	if !b.at.IsZero() {
+		b.level = max(0, b.level-(b.rate+rate)/2*now.Sub(b.at).Seconds())
+	}
+	b.rate, b.at = rate, now
+	const rounding = 1e-6
+	if rate <= 0 || b.level > queue+rounding {
 		return 0, false
 	}
-	start := now
-	if b.next.After(now) {
-		start = b.next
-	}
-	wait = start.Sub(now)
-	if wait.Seconds()*rate > queue+1e-6 {
-		return 0, false
-	}
-	b.next = start.Add(time.Duration(float64(time.Second) / rate))
+	wait = time.Duration(math.Round(b.level / rate * float64(time.Second)))
+	b.level++
 	return wait, true
 }
 

@@ -46,7 +46,7 @@ type network struct {
 	pipe      *pipeListener       // HTTPS of all virtual hosts
 	adminPipe *pipeListener
 	servers   []*http.Server
-	serving   sync.WaitGroup
+	serving   sync.WaitGroup // accept loops and connections
 
 	mu      sync.Mutex
 	closed  bool
@@ -172,7 +172,14 @@ func (n *network) track(c net.Conn, st http.ConnState) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if st == http.StateClosed || st == http.StateHijacked {
+	switch st {
+	case http.StateNew: // from the accept loop, so serving is not zero here
+		n.serving.Add(1)
+		if n.closed {
+			_ = x.Close()
+		}
+	case http.StateClosed: // the last thing a connection's goroutine does; nothing here hijacks
+		n.serving.Done()
 		delete(n.conns, x)
 		return
 	}
