@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/ehealth-continuity/ehealth"
+	"github.com/ehealth-continuity/ehealth/identity"
+	"github.com/ehealth-continuity/ehealth/insurability"
+)
+
+// client are the flags of every command that calls the platform.
+type client struct {
+	Config string `help:"Configuration file (JSON); the sandbox.json of a sandbox is one." placeholder:"FILE" required:"" type:"existingfile"`
+	As     string `help:"Call as the first of the file's people with this role." placeholder:"ROLE"`
+	JSON   bool   `help:"Write one JSON object." name:"json"`
+}
+
+func (c *client) open(ctx context.Context) (*ehealth.Platform, error) {
+	cfg, err := ehealth.LoadConfigAs(c.Config, c.As)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	p, err := ehealth.Open(ctx, cfg)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return p, nil
+}
+
+// failed marks an error for the output the caller asked for.
+func (c *client) failed(err error) error {
+	if c.JSON {
+		return jsonError{err}
+	}
+	return err
+}
+
+type tokenCmd struct{ client }
+
+// tokenResult never holds the token itself: it opens every service for as long as it lives.
+type tokenResult struct {
+	NotBefore    time.Time `json:"notBefore"`
+	NotOnOrAfter time.Time `json:"notOnOrAfter"`
+	Granted      []string  `json:"granted"`
+	Refused      []string  `json:"refused"`
+}
+
+func (c *tokenCmd) Run(ctx context.Context, s streams) error {
+	p, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	tok, err := p.Tokens.Token(ctx)
+	if err != nil {
+		return c.failed(err)
+	}
+	r := tokenResult{NotBefore: tok.NotBefore, NotOnOrAfter: tok.NotOnOrAfter, Granted: []string{}, Refused: []string{}}
+	for _, a := range tok.Attributes {
+		if tok.Has(a.Name) {
+			r.Granted = append(r.Granted, a.Name)
+		}
+	}
+	for _, a := range tok.Refused {
+		r.Refused = append(r.Refused, a.Name)
+	}
+	if c.JSON {
+		return writeJSON(s.out, r)
+	}
+	fmt.Fprintf(s.out, "logged in until %s\n", r.NotOnOrAfter.Local().Format("2006-01-02 15:04:05"))
+	list(s.out, "granted", r.Granted)
+	list(s.out, "refused", r.Refused)
+	if p.Expiry.Notice != "" {
+		fmt.Fprintln(s.err, "notice:", p.Expiry.Notice)
+	}
+	return nil
+}
+
+func list(w io.Writer, title string, names []string) {
+	fmt.Fprintf(w, "%s:\n", title)
+	for _, n := range names {
+		fmt.Fprintf(w, "  %s\n", n)
+	}
+}
+
+type insurabilityCmd struct {
+	SSIN string `arg:"" help:"The patient's number, 11 digits."`
+	Date string `help:"Day asked about; today in Belgium when absent." placeholder:"YYYY-MM-DD"`
+	client
+}
+
+// insurabilityResult is what the person at the counter needs, without the patient's name and number.
+type insurabilityResult struct {
+	Source       string                `json:"source"`
+	Endpoint     string                `json:"endpoint"`
+	ConsultedAt  time.Time             `json:"consultedAt"`
+	Asked        insurability.Date     `json:"asked"`
+	Insured      insurability.Tristate `json:"insured"`
+	Mutuality    string                `json:"mutuality,omitempty"`
+	CT1          string                `json:"ct1,omitempty"`
+	CT2          string                `json:"ct2,omitempty"`
+	Preferential insurability.Tristate `json:"preferential"`
+	ThirdParty   insurability.Tristate `json:"thirdPartyPayer"`
+	From         *insurability.Date    `json:"from,omitempty"`
+	Until        *insurability.Date    `json:"until,omitempty"`
+	Notice       string                `json:"notice,omitempty"`
+}
+
+func (c *insurabilityCmd) Run(ctx context.Context, s streams) error {
+	patient, err := identity.ParseSSIN(c.SSIN)
+	if err != nil {
+		return usageError{err}
+	}
+	q := insurability.Query{Patient: patient}
+	if c.Date != "" {
+		if q.Date, err = insurability.ParseDate(c.Date); err != nil {
+			return usageError{err}
+		}
+	}
+	p, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	a, err := p.Insurability.Check(ctx, q)
+	if err != nil {
+		return c.failed(err)
+	}
+	r := result(a)
+	if c.JSON {
+		return writeJSON(s.out, r)
+	}
+	return r.write(s.out)
+}
+
+func result(a *insurability.Answer) insurabilityResult {
+	r := insurabilityResult{
+		Source: a.Source.String(), Endpoint: a.Endpoint, ConsultedAt: a.ConsultedAt, Asked: a.Asked.Start,
+		Insured: a.Insured, Mutuality: a.Mutuality, CT1: a.CT1, CT2: a.CT2,
+		Preferential: a.Preferential, ThirdParty: a.ThirdPartyPayer, Notice: a.Notice,
+	}
+	if !a.Coverage.Start.IsZero() {
+		r.From = &a.Coverage.Start
+	}
+	if !a.Coverage.End.IsZero() {
+		r.Until = &a.Coverage.End
+	}
+	return r
+}
+
+func (r insurabilityResult) write(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(k string, v any) { fmt.Fprintf(t, "%s\t%v\n", k, v) }
+	row("insured", r.Insured)
+	row("asked for", r.Asked)
+	row("mutuality", r.Mutuality)
+	row("codes", r.CT1+"/"+r.CT2)
+	row("preferential", r.Preferential)
+	row("third-party payer", r.ThirdParty)
+	if r.From != nil {
+		row("covered from", *r.From)
+	}
+	if r.Until != nil {
+		row("covered until", *r.Until)
+	}
+	row("source", r.Source+" "+r.Endpoint)
+	if r.Notice != "" {
+		row("notice", r.Notice)
+	}
+	return t.Flush()
+}

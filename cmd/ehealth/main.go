@@ -1,0 +1,137 @@
+// Command ehealth runs the sandbox, replays incidents, and makes single calls to the
+// platform from a shell.
+//
+//	ehealth sandbox --dir DIR [--addr HOST:PORT]   the platform in one process
+//	ehealth drill [INCIDENT…] [--seed N]           past incidents, replayed
+//	ehealth token --config FILE                    log in and show what was granted
+//	ehealth insurability SSIN --config FILE        is this patient insured?
+//
+// Client commands read their configuration from a JSON file (the sandbox writes one), and
+// secrets only from files. With --json they write one JSON object to standard output.
+//
+// Exit codes: 0 done; 1 a failure on this computer; 2 wrong usage or configuration; 3 the
+// platform refused; 4 the platform is unavailable or did not answer; 5 the outcome is unknown.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/ehealth-continuity/ehealth/fault"
+)
+
+// Exit codes.
+const (
+	exitDone        = 0
+	exitLocal       = 1
+	exitUsage       = 2
+	exitRefused     = 3
+	exitUnavailable = 4
+	exitUnknown     = 5
+)
+
+type cli struct {
+	Sandbox      sandboxCmd      `cmd:"" help:"Run the platform in one process until interrupted."`
+	Drill        drillCmd        `cmd:"" help:"Replay incidents on virtual time against a fleet of clients."`
+	Token        tokenCmd        `cmd:"" help:"Log in and show what was granted."`
+	Insurability insurabilityCmd `cmd:"" help:"Ask whether a patient is insured."`
+}
+
+// streams is where a command writes: results to out, everything else to err.
+type streams struct{ out, err io.Writer }
+
+func main() { os.Exit(run(os.Args[1:], streams{os.Stdout, os.Stderr})) }
+
+func run(args []string, io streams) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var c cli
+	exit := -1
+	parser, err := kong.New(&c, kong.Name("ehealth"), kong.Description("Belgian eHealth with business continuity built in."),
+		kong.Writers(io.out, io.err), kong.Exit(func(code int) { exit = code }), kong.UsageOnError(),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(io))
+	if err != nil {
+		fmt.Fprintln(io.err, "ehealth:", err)
+		return exitLocal
+	}
+	k, err := parser.Parse(args)
+	switch {
+	case exit >= 0: // --help
+		return exit
+	case err != nil:
+		fmt.Fprintln(io.err, "ehealth:", err)
+		return exitUsage
+	}
+	if err := k.Run(); err != nil {
+		return report(io, err)
+	}
+	return exitDone
+}
+
+// usageError is a failure that the person at the keyboard can mend.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// jsonError asks for the error as JSON on standard output too.
+type jsonError struct{ error }
+
+func (e jsonError) Unwrap() error { return e.error }
+
+// report tells what went wrong and chooses the exit code.
+func report(io streams, err error) int {
+	fe, isFault := errors.AsType[*fault.Error](err)
+	if _, asJSON := errors.AsType[jsonError](err); asJSON && isFault {
+		if werr := writeJSON(io.out, map[string]any{"error": fe}); werr != nil {
+			fmt.Fprintln(io.err, "ehealth:", werr)
+		}
+	}
+	fmt.Fprintln(io.err, "ehealth:", err)
+	if !isFault {
+		if _, usage := errors.AsType[usageError](err); usage {
+			return exitUsage
+		}
+		return exitLocal
+	}
+	if fe.Notice != "" {
+		fmt.Fprintln(io.err, "notice:", fe.Notice)
+	}
+	return exitCode(fe)
+}
+
+func exitCode(e *fault.Error) int {
+	switch e.Kind {
+	case fault.Unavailable, fault.Timeout, fault.Throttled:
+		return exitUnavailable
+	case fault.Local:
+		return exitLocal
+	case fault.Invalid:
+		if e.Outcome == fault.NotSent {
+			return exitUsage
+		}
+	}
+	switch e.Outcome {
+	case fault.Rejected:
+		return exitRefused
+	case fault.NotSent:
+		return exitUnavailable
+	}
+	return exitUnknown
+}
+
+func writeJSON(w io.Writer, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(b, '\n'))
+	return err
+}
