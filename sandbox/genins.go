@@ -40,7 +40,7 @@ func (v *services) genins(_ context.Context, s *Sandbox, rq *request) *response 
 		return v.fault(s, rq, refuse("SOA-03005", "the flat operation is not offered"))
 	}
 	a := s.insure(q, rq.At)
-	payload, err := v.encodeGenIns(q, a)
+	payload, err := v.encodeGenIns(q, a, s.ticket())
 	if err != nil {
 		return v.fault(s, rq, refuse("SOA-00001", "answer not encodable"))
 	}
@@ -139,13 +139,13 @@ func (v *services) nextReferences() (nip, output, record string) {
 }
 
 // encodeGenIns writes the GetInsurabilityResponse.
-func (v *services) encodeGenIns(q *geninsRequest, a *geninsAnswer) ([]byte, error) {
+func (v *services) encodeGenIns(q *geninsRequest, a *geninsAnswer, id string) ([]byte, error) {
 	nip, output, record := v.nextReferences()
 	w := xmltree.NewWriter()
 	w.Start("p", "GetInsurabilityResponse")
 	w.NS("p", nsGenIns)
 	w.NS("c", nsGenInsCore)
-	w.Attr("", "Id", newTicket())
+	w.Attr("", "Id", id)
 	writeStatus(w)
 	w.Start("p", "CommonOutput")
 	leafIf(w, "InputReference", q.reference)

@@ -85,7 +85,7 @@ func (v *services) fault(s *Sandbox, rq *request, r *refused) *response {
 		f.FaultString = "General error"
 	default:
 		f.SOA = &soap.SOAError{
-			ID: newTicket(), Origin: t.origin, Code: r.code, Environment: s.environment(),
+			ID: s.ticket(), Origin: t.origin, Code: r.code, Environment: s.environment(),
 			Messages: []soap.Text{{Lang: "en", Value: english(t.en, r.why)}, {Lang: "fr", Value: t.fr}, {Lang: "nl", Value: t.nl}},
 		}
 		if r.code == "SOA-02002" {
@@ -106,9 +106,6 @@ func english(text, why string) string {
 	}
 	return text + ": " + why
 }
-
-// newTicket is a ticket number as the service desk would ask for it.
-func newTicket() string { return "SBX-" + randomHex(16) }
 
 // randomHex gives n random bytes in lower case hexadecimal.
 func randomHex(n int) string {
