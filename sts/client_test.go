@@ -357,7 +357,7 @@ func TestIssueRestart(t *testing.T) {
 				actions = append(actions, s.action)
 			}
 			if !slices.Equal(actions, []string{actionRequest, actionChallenge, actionRequest, actionChallenge}) {
-				t.Error(actions)
+				t.Fatal(actions)
 			}
 			if f.seen[0].payload == f.seen[2].payload || f.seen[1].payload == f.seen[3].payload {
 				t.Error("a message was sent twice")
