@@ -8,7 +8,7 @@
 //	tokens, err := sts.Cached(client.Source(sts.Request{
 //		Identity: sts.Identity{Quality: identity.Doctor, SSIN: ssin},
 //	}))
-//	security := sts.HolderOfKey(tokens) // for one call to a service
+//	security := sts.HolderOfKey(tokens) // for calls to the services
 //
 // # What it does
 //
@@ -39,7 +39,7 @@
 //
 // # How it fails
 //
-// Every error of Issue, Renew and Token is a *[fault.Error]. Its Kind is
+// Every error of Issue, Renew and, with a Client as its source, Token is a *[fault.Error]. Its Kind is
 //
 //   - Invalid: the request cannot be made (errors.Is [ErrClaims]), or the STS refuses its form;
 //   - Denied: the STS refuses the certificate or the person; notice D-CLOCK when the clock is the reason;
