@@ -38,7 +38,7 @@ func Certificates(keyInfo *xmltree.Node) ([]*x509.Certificate, error) {
 }
 
 func parseCertificate(n *xmltree.Node) (*x509.Certificate, error) {
-	der, err := decodeBase64(n)
+	der, err := Base64(n)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrKey, err)
 	}

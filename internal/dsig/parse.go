@@ -45,9 +45,9 @@ type reference struct {
 	digest    []byte
 }
 
-// elements returns the element children of a container. White space between them is fine; text, comments and
-// processing instructions are not.
-func elements(n *xmltree.Node) ([]*xmltree.Node, error) {
+// Elements returns the element children of an element that has nothing else: white space between them is fine; text, comments
+// and processing instructions are an ErrFormat.
+func Elements(n *xmltree.Node) ([]*xmltree.Node, error) {
 	var out []*xmltree.Node
 	for c := range n.Children() {
 		switch c.Kind() {
@@ -71,7 +71,7 @@ type cursor struct {
 }
 
 func newCursor(n *xmltree.Node) (*cursor, error) {
-	kids, err := elements(n)
+	kids, err := Elements(n)
 	return &cursor{n.Local(), kids}, err
 }
 
@@ -116,7 +116,7 @@ func parseSignature(n *xmltree.Node, p *Policy) (*signature, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.value, err = decodeBase64(value); err != nil {
+	if s.value, err = Base64(value); err != nil {
 		return nil, err
 	}
 	s.keyInfo = cur.take("KeyInfo")
@@ -202,7 +202,7 @@ func parseReference(n *xmltree.Node, p *Policy) (reference, error) {
 	if err != nil {
 		return r, err
 	}
-	if r.digest, err = decodeBase64(v); err != nil {
+	if r.digest, err = Base64(v); err != nil {
 		return r, err
 	}
 	return r, cur.end()
@@ -248,7 +248,7 @@ func (r *reference) parseTransforms(n *xmltree.Node, p *Policy) error {
 // algorithm reads the Algorithm attribute of an element that takes no parameters.
 func algorithm(n *xmltree.Node) (string, error) {
 	uri, _ := n.Attr("", "Algorithm")
-	kids, err := elements(n)
+	kids, err := Elements(n)
 	if err == nil && len(kids) > 0 {
 		err = fmt.Errorf("%w: parameters in %s", ErrAlgorithm, n.Local())
 	}
@@ -258,7 +258,7 @@ func algorithm(n *xmltree.Node) (string, error) {
 // parseCanon reads a CanonicalizationMethod or a canonicalising Transform with its optional PrefixList.
 func parseCanon(n *xmltree.Node, p *Policy) (canon, error) {
 	uri, _ := n.Attr("", "Algorithm")
-	kids, err := elements(n)
+	kids, err := Elements(n)
 	if err != nil {
 		return canon{}, err
 	}
@@ -270,7 +270,7 @@ func parseCanon(n *xmltree.Node, p *Policy) (canon, error) {
 		if len(list) > maxPrefixList {
 			return canon{}, fmt.Errorf("%w: PrefixList too long", ErrFormat)
 		}
-		if inner, err := elements(kids[0]); err != nil || len(inner) > 0 {
+		if inner, err := Elements(kids[0]); err != nil || len(inner) > 0 {
 			return canon{}, fmt.Errorf("%w: content in InclusiveNamespaces", ErrFormat)
 		}
 		return canon{prefixes: strings.FieldsFunc(list, isSpace)}, nil
@@ -280,9 +280,9 @@ func parseCanon(n *xmltree.Node, p *Policy) (canon, error) {
 	return canon{}, fmt.Errorf("%w: canonicalisation or transform", ErrAlgorithm)
 }
 
-// decodeBase64 reads a leaf of base64 text. White space is skipped, CR included: the official connector writes its
+// Base64 reads a leaf of base64 text of up to 16 KiB, which must not be empty; else ErrFormat. White space is skipped, CR included: the official connector writes its
 // line ends as "&#13;" LF (dossier 09). Everything else is strict: alphabet, padding, trailing bits.
-func decodeBase64(n *xmltree.Node) ([]byte, error) {
+func Base64(n *xmltree.Node) ([]byte, error) {
 	text, err := n.Text()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s is not plain text", ErrFormat, n.Local())

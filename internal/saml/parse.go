@@ -44,17 +44,11 @@ func Parse(n *xmltree.Node) (*Assertion, error) {
 
 // elements returns the element children of an element-only container.
 func elements(n *xmltree.Node) ([]*xmltree.Node, error) {
-	var out []*xmltree.Node
-	for c := range n.Children() {
-		switch {
-		case c.Kind() == xmltree.Element:
-			out = append(out, c)
-		case c.Kind() == xmltree.Text && strings.Trim(c.Data(), " \t\r\n") == "", c.Kind() == xmltree.Comment:
-		default:
-			return nil, fmt.Errorf("%w: text or processing instruction in %s", ErrFormat, n.Local())
-		}
+	kids, err := dsig.Elements(n)
+	if err != nil {
+		return nil, fmt.Errorf("%w: not only elements in %s", ErrFormat, n.Local())
 	}
-	return out, nil
+	return kids, nil
 }
 
 // parseHead reads the attributes of Assertion.

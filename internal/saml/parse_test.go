@@ -128,6 +128,7 @@ func TestParseRefuses(t *testing.T) {
 		"unknown statement":            {"<AttributeStatement>", "<MyStatement/><AttributeStatement>"},
 		"text":                         {"<AttributeStatement>", "x<AttributeStatement>"},
 		"processing instruction":       {"<AttributeStatement>", "<?x?><AttributeStatement>"},
+		"comment":                      {"<AttributeStatement>", "<!-- x --><AttributeStatement>"},
 		"element after the end":        {"</Assertion>", "<Conditions/></Assertion>"},
 		"no subject":                   {"<AttributeStatement><Subject>" + nameIdentifier + "</Subject>", "<AttributeStatement>"},
 		"another subject":              {"<AttributeStatement><Subject>" + nameIdentifier, "<AttributeStatement><Subject>" + strings.Replace(nameIdentifier, "79021802145", "79021802146", 1)},

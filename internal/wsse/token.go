@@ -2,16 +2,12 @@ package wsse
 
 import (
 	"crypto/x509"
-	"encoding/base64"
 	"fmt"
-	"strings"
 
+	"github.com/ehealth-continuity/ehealth/internal/dsig"
 	"github.com/ehealth-continuity/ehealth/internal/saml"
 	"github.com/ehealth-continuity/ehealth/internal/xmltree"
 )
-
-// maxToken bounds the text of a BinarySecurityToken.
-const maxToken = 16 << 10
 
 // token follows the signature's KeyInfo to the one token of the header and returns the certificate in it.
 func (h *header) token(keyInfo *xmltree.Node) (*x509.Certificate, *saml.Assertion, error) {
@@ -52,27 +48,15 @@ func (h *header) binaryToken(ref *xmltree.Node) (*x509.Certificate, error) {
 	if t, ok := h.bst.Attr("", "EncodingType"); ok && t != EncodingBase64 {
 		return nil, fmt.Errorf("%w: EncodingType of the token", ErrToken)
 	}
-	text, err := h.bst.Text()
-	if err != nil || len(text) > maxToken {
-		return nil, fmt.Errorf("%w: the token is not plain text of reasonable length", ErrToken)
-	}
-	der, err := base64.StdEncoding.Strict().DecodeString(strings.Map(dropSpace, text))
+	der, err := dsig.Base64(h.bst)
 	if err != nil {
-		return nil, fmt.Errorf("%w: the token is not base64", ErrToken)
+		return nil, fmt.Errorf("%w: the token is not base64 text of reasonable length", ErrToken)
 	}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
 		return nil, fmt.Errorf("%w: the token is not an X.509 certificate", ErrToken)
 	}
 	return cert, nil
-}
-
-// dropSpace drops white space. CR arrives as a character reference from the official connector (dossier 09).
-func dropSpace(r rune) rune {
-	if r == ' ' || r == '\t' || r == '\r' || r == '\n' {
-		return -1
-	}
-	return r
 }
 
 // samlToken checks that ref names the assertion and returns the holder's certificate in it.

@@ -273,17 +273,11 @@ func replayKey(v *dsig.Verified) string {
 
 // elements returns the element children of an element-only container.
 func elements(n *xmltree.Node) ([]*xmltree.Node, error) {
-	var out []*xmltree.Node
-	for c := range n.Children() {
-		switch {
-		case c.Kind() == xmltree.Element:
-			out = append(out, c)
-		case c.Kind() == xmltree.Text && trim(c.Data()) == "":
-		default:
-			return nil, fmt.Errorf("%w: text, comment or processing instruction between elements", ErrShape)
-		}
+	kids, err := dsig.Elements(n)
+	if err != nil {
+		return nil, fmt.Errorf("%w: text, comment or processing instruction between elements", ErrShape)
 	}
-	return out, nil
+	return kids, nil
 }
 
 // trim removes white space as XML defines it.
