@@ -83,6 +83,16 @@ type Security interface {
 	Refused(ctx context.Context, e *fault.Error) bool
 }
 
+// Judge is implemented by a [Security] that wants to know how the platform treats its
+// caller, to tell a lost right from a fault that hits many callers at once.
+type Judge interface {
+	// Served is told that service answered a message of this caller.
+	Served(service string)
+	// Denied is told of a refusal (Kind Denied) before anything is decided on it. It may
+	// change the Kind, the Notice and the cause of e, never its Outcome.
+	Denied(e *fault.Error)
+}
+
 // Answer is a correlated answer that is not a fault.
 type Answer struct {
 	Payload   *xmltree.Node

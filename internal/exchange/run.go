@@ -49,8 +49,14 @@ func (r *run) do(ctx context.Context) (*Answer, error) {
 		r.tries++
 		if f == nil {
 			r.x.addresses.Worked(at.URL)
+			if j, ok := r.c.Security.(Judge); ok {
+				j.Served(r.c.Service)
+			}
 			ans.Attempts, ans.Alternate = r.tries, at.URL != r.first
 			return ans, nil
+		}
+		if j, ok := r.c.Security.(Judge); ok && f.Kind == fault.Denied {
+			j.Denied(f.Error)
 		}
 		r.failed = append(r.failed, f)
 		at.failures++
