@@ -328,7 +328,7 @@ func (n *network) client() *http.Client {
 		DialContext:         n.s.Dial,
 		TLSClientConfig:     &tls.Config{RootCAs: n.s.Roots(), MinVersion: tls.VersionTLS12},
 		MaxIdleConnsPerHost: 64,
-		IdleConnTimeout:     idleTimeout / 2,
+		IdleConnTimeout:     90 * time.Second, // as http.DefaultTransport, below idleTimeout
 		TLSHandshakeTimeout: 10 * time.Second,
 	}
 	n.mu.Lock()
