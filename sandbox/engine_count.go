@@ -55,7 +55,8 @@ type State struct {
 	// Counters are the other counts of the services, such as refusals by code.
 	Counters map[string]int
 	// Hits counts exchanges and connections that fault steps hit, by service and kind: Hits["genins"]["hang"].
-	// A swapped answer counts for each of the two who got a wrong one.
+	// A swapped answer counts for each of the two who got a wrong one. Connections that a socket listener takes away
+	// count under the name of the listener: "esb", "direct", "servicelist".
 	Hits map[string]map[string]int
 }
 

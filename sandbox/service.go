@@ -39,7 +39,7 @@ type route struct {
 	Direct  bool   // true: on the alternate listener (the direct path of the insurers), false: on the ESB listener
 	UDDI    string // service id in the service list; "" = not listed
 	Order   int    // order of this address in the service list
-	Name    string // display name in the service list; "" = the last part of UDDI
+	Name    string // display name in the service list; "" = the end of UDDI, "insurability:v2"
 	Handle  handlerFunc
 }
 
@@ -67,9 +67,9 @@ func (s *Sandbox) environment() string { return s.cfg.EnvironmentName }
 // with which code. Services ask at their authorisation step, after they have established who calls.
 //
 // For service "sts" the steps on "sts" and "idvalid" count; for the other services behind the ESB those on the
-// service itself and on "access"; for a direct address only its own. A step with scope=eid only hits callers who identify themselves with an identity card
-// (eid true). The code is as the script says it: "SOA-01002", or "generic" for an error without a code.
-// A step with p draws once per call of refusal.
+// service itself and on "access"; for a direct address only its own. A step with scope=eid only hits callers who
+// identify themselves with an identity card (eid true). The code is as the script says it: "SOA-01002", or "generic"
+// for an error without a code. A step with p draws once per call of refusal.
 func (s *Sandbox) refusal(service string, eid bool) (code string, refused bool) {
 	return s.faults.refusal(service, eid, time.Now())
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ehealth-continuity/ehealth/internal/dsig"
@@ -82,7 +83,7 @@ func (s *Sandbox) listed(st ListState) []listed {
 		if !ok {
 			i = len(out)
 			at[r.UDDI] = i
-			out = append(out, listed{id: r.UDDI, name: r.Name})
+			out = append(out, listed{id: r.UDDI, name: displayName(r)})
 		}
 		if r.Order == 0 {
 			family[r.UDDI] = r.Service
@@ -93,6 +94,13 @@ func (s *Sandbox) listed(st ListState) []listed {
 		applyEntries(out[i].endpoints, family[out[i].id], st.Set)
 	}
 	return out
+}
+
+func displayName(r route) string {
+	if r.Name != "" {
+		return r.Name
+	}
+	return r.UDDI[strings.LastIndexAny(strings.TrimRight(r.UDDI, "0123456789v:"), ":")+1:]
 }
 
 // applyEntries sets the states that entries for a service name; see ListEntry.
