@@ -107,7 +107,7 @@ func TestPharmacistAnswers(t *testing.T) {
 	approval := func() string {
 		return pharmacore(w.askPharma(pathPharma, tk, q), "InsurabilityResponse", "Verification/PaymentApproval")
 	}
-	if approval() == approval() {
+	if first, second := approval(), approval(); first == second {
 		t.Error("two questions, one approval")
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/beevik/etree"
 )
 
-func read(t *testing.T, doc []byte) *etree.Document {
+func read(t testing.TB, doc []byte) *etree.Document {
 	t.Helper()
 	d := etree.NewDocument()
 	if err := d.ReadFromBytes(doc); err != nil {

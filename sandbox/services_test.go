@@ -30,11 +30,11 @@ const (
 
 // world is a sandbox whose services are called without HTTP.
 type world struct {
-	t *testing.T
+	t testing.TB
 	s *Sandbox
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	s, err := New(Config{Seed: 7, Patients: 20})
 	if err != nil {
@@ -44,7 +44,7 @@ func newWorld(t *testing.T) *world {
 	return &world{t, s}
 }
 
-// services is the state behind the routes: closures hold it, so tests that need it make routes of their own.
+// call sends a message to a service now.
 func (w *world) call(path, action string, body []byte) *response {
 	return w.callAt(path, action, body, time.Now())
 }
