@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"strconv"
 	"time"
 	_ "time/tzdata" // "today" is a day in Brussels, also on machines without zone files
 
@@ -222,6 +221,9 @@ func (a *geninsAnswer) write(w *xmltree.Writer, q *geninsRequest) {
 	w.Leaf("c", "FirstName", p.FirstName)
 	w.Leaf("c", "LastName", p.LastName)
 	w.Leaf("c", "Birthday", p.Birth.Format(time.DateOnly))
+	if day := a.death(); !day.Before(q.from) && !day.After(q.to) {
+		w.Leaf("c", "Deceased", day.Format(time.DateOnly))
+	}
 	w.Leaf("c", "Sex", p.Sex)
 	w.End()
 	w.Start("c", "InsurabilityResponseDetail")
@@ -239,7 +241,7 @@ func (a *geninsAnswer) write(w *xmltree.Writer, q *geninsRequest) {
 		w.Attr("", "Nurse", "true")
 		w.Attr("", "Medical", "true")
 		w.Attr("", "Kine", "false")
-		w.Leaf("c", "PeriodStart", yearStart(q.from).AddDate(0, -7, 0).Format(time.DateOnly))
+		w.Leaf("c", "PeriodStart", a.turn().AddDate(0, -7, 0).Format(time.DateOnly))
 		w.End()
 	}
 	a.writeList(w, q)
@@ -275,70 +277,5 @@ func (f *geninsFault) write(w *xmltree.Writer) {
 		w.End()
 	}
 	w.End()
-	w.End()
-}
-
-func yearStart(t time.Time) time.Time {
-	return time.Date(t.Year(), time.January, 1, 0, 0, 0, 0, time.UTC)
-}
-
-func (a *geninsAnswer) writeSituation(w *xmltree.Writer, q *geninsRequest) {
-	switch a.patient.Scenario {
-	case NotInsured:
-		w.Start("c", "GeneralSituation")
-		w.Attr("", "Event", "closedBefore")
-		w.End()
-	case Transferred:
-		w.Start("c", "GeneralSituation")
-		w.Attr("", "Event", "changeDuring")
-		w.Start("c", "Transfer")
-		w.Attr("", "Direction", "fromOtherIo")
-		w.Leaf("c", "InsuranceOrg", otherMutuality[:1]+"00")
-		w.Leaf("c", "TransferDate", yearStart(q.from).Format(time.DateOnly))
-		w.End()
-		w.End()
-	}
-}
-
-// writePayment: the insurer pays the provider directly for patients with increased reimbursement, and for those of a
-// medical house, which is paid a flat rate.
-func (a *geninsAnswer) writePayment(w *xmltree.Writer) {
-	sc := a.patient.Scenario
-	w.Start("c", "Payment")
-	w.Leaf("c", "PaymentByIo", strconv.FormatBool(sc == Preferential || sc == Transferred || sc == Hospitalised))
-	if sc == Preferential {
-		w.Leaf("c", "MaxInvoiced", strconv.Itoa(a.today.Year()-1))
-	}
-	w.Leaf("c", "SpecialSocialCategory", strconv.FormatBool(sc == Preferential))
-	w.End()
-}
-
-func (a *geninsAnswer) writeList(w *xmltree.Writer, q *geninsRequest) {
-	p := a.patient
-	w.Start("c", "InsurabilityList")
-	w.Attr("", "Truncated", "false")
-	switch p.Scenario {
-	case NotInsured:
-	case Transferred:
-		turn := yearStart(q.from)
-		a.writeItem(w, otherMutuality, turn.AddDate(-1, 0, 0), turn.AddDate(0, 0, -1))
-		a.writeItem(w, p.Mutuality, turn, turn.AddDate(1, 0, -1))
-	default:
-		a.writeItem(w, a.mutuality, q.from, q.to)
-	}
-	w.End()
-}
-
-func (a *geninsAnswer) writeItem(w *xmltree.Writer, mutuality string, from, to time.Time) {
-	w.Start("c", "InsurabilityItem")
-	w.Leaf("c", "RegNrWithMut", a.patient.RegNr)
-	w.Leaf("c", "Mutuality", mutuality)
-	w.Start("c", "Period")
-	w.Leaf("c", "PeriodStart", from.Format(time.DateOnly))
-	w.Leaf("c", "PeriodEnd", to.Format(time.DateOnly))
-	w.End()
-	w.Leaf("c", "CT1", a.patient.CT1)
-	w.Leaf("c", "CT2", a.patient.CT2)
-	w.Leaf("c", "InsurabilityDate", a.today.Format(time.DateOnly))
 	w.End()
 }

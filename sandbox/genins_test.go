@@ -271,6 +271,62 @@ func TestGenInsSectors(t *testing.T) {
 	}
 }
 
+// TestGenInsSituations: what only questions about long or past periods show.
+func TestGenInsSituations(t *testing.T) {
+	w := newWorld(t)
+	o, c := w.organisation(identity.MedicalHouse, 0)
+	stem := claimEH + "medicalhouse:nihii-number"
+	tk := w.issue(c, stem+"="+o.Number, stem+":recognisedmedicalhouse:nihii11", stem+":recognisedmedicalhouse:boolean")
+	today := dayIn(time.Now())
+	last := int(today.Sub((&geninsAnswer{today: today}).turn())/(24*time.Hour)) + 1 // days since the last of last year
+	insured := *w.s.people.patients[0]
+	for i, digit := range "147" { // reasons of the seed, on patients of our own
+		x := insured
+		x.Scenario, x.SSIN, x.RegNr = NotInsured, w.s.Person(identity.Doctor, i).SSIN, "123456789012"+string(digit)
+		w.s.people.addPatient(&x)
+	}
+	const detail = "InsurabilityResponseDetail/"
+	byNumber := func(digit string) string {
+		return "<c:RegNrWithMut>123456789012" + digit + "</c:RegNrWithMut><c:Mutuality>319</c:Mutuality>"
+	}
+	for _, q := range []struct {
+		name, care string
+		from, to   int
+		want       map[string]string
+		items      int
+	}{
+		{"before the transfer", inss("85473199790"), -last, -last, map[string]string{
+			detail + "GeneralSituation/@Event": "changeDuring", detail + "GeneralSituation/Transfer/@Direction": "toOtherIo",
+			detail + "GeneralSituation/Transfer/InsuranceOrg": "200",
+		}, 1},
+		{"across the transfer", inss("85473199790"), -last, 0, map[string]string{detail + "GeneralSituation/@Event": "multiple"}, 2},
+		{"more than five periods", inss("90022999836") + "<c:Mutuality>319</c:Mutuality>", -360, 0, map[string]string{detail + "InsurabilityList/@Truncated": "true"}, 5},
+		{"five periods", inss("90022999836") + "<c:Mutuality>319</c:Mutuality>", -299, 0, map[string]string{detail + "InsurabilityList/@Truncated": "false"}, 5},
+		{"ended", byNumber("1"), 0, 0, map[string]string{detail + "GeneralSituation/@Event": "closedBefore"}, 0},
+		{"begins later", byNumber("4"), 0, 0, map[string]string{detail + "GeneralSituation/@Event": "startLater"}, 0},
+		{"died within the period", byNumber("7"), -60, 0, map[string]string{
+			detail + "GeneralSituation/@Event": "closedBefore", "CareReceiverDetail/Deceased": today.AddDate(0, 0, -deathBefore).Format(time.DateOnly),
+		}, 0},
+		{"died before the period", byNumber("7"), 0, 0, map[string]string{detail + "GeneralSituation/@Event": "closedBefore", "CareReceiverDetail/Deceased": ""}, 0},
+	} {
+		t.Run(q.name, func(t *testing.T) {
+			n := (&world{t, w.s}).ask(tk, question{origin: organisationOrigin(o), care: q.care, period: period(q.from, q.to)})
+			for path, want := range q.want {
+				if got := core(n, path); got != want {
+					t.Errorf("%s = %q, want %q", path, got, want)
+				}
+			}
+			items := 0
+			for range nodeAt(n, nsGenInsCore, "InsurabilityResponseDetail", "InsurabilityList").Elements() {
+				items++
+			}
+			if items != q.items {
+				t.Errorf("%d periods, want %d", items, q.items)
+			}
+		})
+	}
+}
+
 // TestGenInsRights: tokens without the right, and requests in the name of others.
 func TestGenInsRights(t *testing.T) {
 	w := newWorld(t)
