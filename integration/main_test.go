@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -201,8 +202,8 @@ func patient(t *testing.T, sc sandbox.Scenario) identity.SSIN {
 	return identity.SSIN{}
 }
 
-// inject starts a fault script for the length of the test.
-func inject(t *testing.T, script string) {
+// inject starts a fault script for the length of the test, or until cancel is called.
+func inject(t *testing.T, script string) (cancel func()) {
 	t.Helper()
 	needSandbox(t)
 	var run struct {
@@ -213,7 +214,9 @@ func inject(t *testing.T, script string) {
 	if len(run.Unsupported) > 0 {
 		t.Fatalf("the sandbox cannot do %q", run.Unsupported)
 	}
-	t.Cleanup(func() { admin(t, http.MethodDelete, "/admin/faults/"+run.ID, "", http.StatusNoContent, nil) })
+	cancel = sync.OnceFunc(func() { admin(t, http.MethodDelete, "/admin/faults/"+run.ID, "", http.StatusNoContent, nil) })
+	t.Cleanup(cancel)
+	return cancel
 }
 
 // state is what the sandbox counted.
