@@ -1,0 +1,36 @@
+// Package cache keeps small secrets on disk: today the tokens of a login, so that a restart
+// of the program does not need the platform's login service.
+//
+//	key, err := cache.KeyFromFile("/var/lib/mypharmacy/ehealth/vault.key")
+//	vault, err := cache.OpenVault("/var/lib/mypharmacy/ehealth/vault", key)
+//	err = vault.Put(ctx, "token", "pharmacy 1", secret)
+//	secret, err = vault.Get(ctx, "token", "pharmacy 1")
+//
+// # What is guaranteed
+//
+//   - Whoever reads the disk without the key learns how many records there are, how long they
+//     are and when they were written: contents are encrypted (XChaCha20-Poly1305, RFC 8439 and
+//     draft-irtf-cfrg-xchacha), file names are keyed digests of bucket and name.
+//   - A record is read only as what it was written: bucket, name, format version and key are
+//     authenticated with it, so a file that was changed, or moved to the place of another, is
+//     found out. A file put back to its own earlier version is not.
+//   - A write is all or nothing: it goes to a temporary file, is synced, renamed and the
+//     directory synced. A process that dies on the way leaves the old record.
+//   - Nothing is destroyed: a record that cannot be read is set aside under another name.
+//   - Files have mode 0600 and the directory 0700. On systems without such modes the
+//     directory must be protected by other means.
+//
+// # Keys
+//
+// [KeyFromFile] makes a key of its own and keeps it in a file, which protects a copy of the vault
+// but not a copy of the whole disk. [KeyFromSigner] derives the key from the private key of a
+// certificate, on disk or in a card, so that nothing more need be kept. [KeyFromBytes] takes
+// whatever the caller has.
+//
+// # How it fails
+//
+// errors.Is tells the cases apart: [ErrNotFound], [ErrKey] (another key wrote this),
+// [ErrCorrupt] (set aside), [ErrVersion] (a newer program wrote this), [ErrTooLarge],
+// [ErrUnsuitable] (no key can be derived). Errors of the operating system are returned with
+// their operation; no error holds a bucket, a name or a value.
+package cache
