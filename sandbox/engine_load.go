@@ -16,6 +16,7 @@ var peaks = map[string]float64{
 	"attest":        10,  // [A]
 	"servicelist":   130, // [A] 40 000 users who ask every five minutes
 	"app":           10,  // [A]
+	"app-direct":    10,  // [A]
 }
 
 // PeakRate is the normal peak of a service for the whole country, in requests a second: what rps_rel and ramp refer

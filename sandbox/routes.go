@@ -34,5 +34,6 @@ func routes() []route {
 			Service: "genins-direct", Path: "/ehealth/bcp/insurability", Direct: true, Order: 1,
 			UDDI: uddi + "insurability:v2", Name: "Insurability", Handle: v.pharma,
 		},
+		appRoute(0), appRoute(1),
 	}
 }

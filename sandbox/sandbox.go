@@ -96,6 +96,7 @@ type Sandbox struct {
 	list     *listPublisher
 	net      *network
 	swaps    swapper
+	app      appState
 
 	closing context.Context // done when Close begins
 	shut    context.CancelFunc
