@@ -205,7 +205,7 @@ func parseService(n *xmltree.Node) (s Service, err error) {
 	return s, nil
 }
 
-// addEndpoint reads one address. A status that is neither ACTIVE nor INACTIVE counts as not active.
+// addEndpoint reads one address; one that the service has already is passed over. A status that is neither ACTIVE nor INACTIVE counts as not active.
 func (s *Service) addEndpoint(n *xmltree.Node) error {
 	if len(s.Endpoints) == maxEndpoints {
 		return fmt.Errorf("%w: addresses of a service", ErrTooLarge)
@@ -224,7 +224,9 @@ func (s *Service) addEndpoint(n *xmltree.Node) error {
 	}
 	status, _ := n.Attr("", "Status")
 	e := resilience.Endpoint{URL: strings.Clone(text), Order: order, Active: strings.TrimSpace(status) == "ACTIVE"}
-	s.Endpoints = append(s.Endpoints, e)
+	if !slices.ContainsFunc(s.Endpoints, func(o resilience.Endpoint) bool { return o.URL == e.URL }) {
+		s.Endpoints = append(s.Endpoints, e)
+	}
 	return nil
 }
 
