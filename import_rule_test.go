@@ -16,6 +16,7 @@ const module = "github.com/ehealth-continuity/ehealth"
 // wire names the packages that know formats and nothing else.
 var wire = []string{
 	"internal/xmltree", "internal/c14n", "internal/dsig", "internal/wsse", "internal/saml", "internal/soap", "internal/p12",
+	"internal/cms",
 }
 
 // house says what each part of the module may import of the module itself: arrows only go down.
@@ -29,12 +30,16 @@ var house = []struct {
 	{"identity", nil},
 	{"fault", nil},
 	{"keystore", []string{"internal/p12", "identity", "fault"}},
+	{"cache", []string{"fault"}},
 	{"internal/redact", []string{"fault"}},
+	{"internal/crashtest", []string{"resilience/outbox", "resilience", "cache", "fault"}},
+	{"resilience/outbox", []string{"resilience", "cache", "fault"}},
 	{"resilience/notice", []string{"fault"}},
 	{"resilience/bcp", append([]string{"resilience", "fault"}, wire...)},
 	{"resilience", []string{"fault"}},
 	{"internal/exchange", append([]string{"resilience", "fault"}, wire...)},
-	{"sts", append([]string{"internal/exchange", "resilience", "keystore", "identity", "fault"}, wire...)},
+	{"sts", append([]string{"internal/exchange", "resilience", "keystore", "cache", "identity", "fault"}, wire...)},
+	{"etee", append([]string{"internal/exchange", "resilience", "keystore", "cache", "sts", "identity", "fault"}, wire...)},
 	{"insurability", append([]string{"internal/exchange", "resilience", "sts", "identity", "fault"}, wire...)},
 	{"sandbox", append([]string{"identity", "fault"}, wire...)},
 	{"integration", []string{"", "identity", "fault", "insurability", "sts", "keystore", "sandbox"}},
@@ -50,6 +55,8 @@ var dependencies = map[string][]string{
 	"keystore":          {"golang.org/x/crypto", "software.sslmate.com/src/go-pkcs12", "github.com/ThalesGroup/crypto11"},
 	"resilience":        {"golang.org/x/time", "github.com/cenkalti/backoff/v4"},
 	"resilience/bcp":    {"golang.org/x/sync"},
+	"resilience/outbox": {"go.etcd.io/bbolt", "golang.org/x/crypto"},
+	"cache":             {"golang.org/x/crypto", "golang.org/x/sys"},
 	"internal/exchange": {"golang.org/x/sync"},
 	"sts":               {"golang.org/x/sync"},
 	"sandbox":           {"github.com/russellhaering/goxmldsig", "github.com/beevik/etree"},
