@@ -17,15 +17,30 @@ import (
 // WS-Security that says so), the token is dropped, if ts is a [Dropper] such as [Cache], and
 // one more attempt is made with its successor. "Not authorised" (SOA-01002) drops nothing.
 //
-// The value may be shared by calls and is safe for concurrent use.
-func HolderOfKey(ts TokenSource) exchange.Security { return &holderOfKey{ts: ts} }
+// The value may be shared by calls and is safe for concurrent use. With [WithRefusals] it tells
+// a lost right from an outage that looks like one.
+func HolderOfKey(ts TokenSource, opts ...SecurityOption) exchange.Security {
+	h := &holderOfKey{ts: ts}
+	for _, o := range opts {
+		o(h)
+	}
+	return h
+}
+
+// SecurityOption changes what [HolderOfKey] returns.
+type SecurityOption func(*holderOfKey)
+
+// WithRefusals lets r judge the refusals of the messages so secured; nil = none does. Give the same
+// r to every HolderOfKey of the process.
+func WithRefusals(r *Refusals) SecurityOption { return func(h *holderOfKey) { h.refusals = r } }
 
 // overlap is how long after the change of a token refusals of the earlier one may still
 // come in: as long as a call may last.
 const overlap = exchange.DefaultTimeout
 
 type holderOfKey struct {
-	ts TokenSource
+	ts       TokenSource
+	refusals *Refusals // nil = nobody judges
 
 	mu      sync.Mutex
 	last    *Token
@@ -84,4 +99,29 @@ func (h *holderOfKey) Refused(_ context.Context, e *fault.Error) bool {
 	return d.Drop(tok)
 }
 
-var _ exchange.Security = (*holderOfKey)(nil)
+// Served implements exchange.Judge.
+func (h *holderOfKey) Served(service string) {
+	if tok := h.token(); tok != nil && h.refusals != nil {
+		who, id := identify(tok)
+		h.refusals.served(who, id, service, time.Now())
+	}
+}
+
+// Denied implements exchange.Judge.
+func (h *holderOfKey) Denied(e *fault.Error) {
+	if tok := h.token(); tok != nil && h.refusals != nil {
+		h.refusals.judge(tok, e)
+	}
+}
+
+// token is the one in use.
+func (h *holderOfKey) token() *Token {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.last
+}
+
+var (
+	_ exchange.Security = (*holderOfKey)(nil)
+	_ exchange.Judge    = (*holderOfKey)(nil)
+)

@@ -37,6 +37,8 @@ type Token struct {
 	Refused []Claim
 	// Credential is the holder-of-key credential: it signs the messages that carry the token.
 	Credential keystore.Credential
+	// Via says by which of several logins it was obtained; zero without a [Chain].
+	Via Via
 
 	asserted, requested []Claim // of the request, for Renew
 }
