@@ -33,7 +33,7 @@ func TestOursJudgedByOthers(t *testing.T) {
 	}
 	for _, who := range []identity{rsaID(), ec(), ec384()} {
 		for name, m := range map[string]message{"X.509": {x509Message(t, who), 3}, "HoK": {hokMessage(t, who), 2}} {
-			bad := []byte(edit(t, m.doc, "caf", "cof"))
+			bad := []byte(edit(t, m.doc, "<Patient>caf", "<Patient>cof"))
 			oracle.XMLSecVerify(t, []byte(m.doc), certPEM(who))
 			if oracle.XMLSecError(t, bad, certPEM(who)) == nil {
 				t.Errorf("%s %s: xmlsec1 accepts a changed message", who.name, name)
@@ -74,7 +74,7 @@ func accept(t *testing.T, what, doc string) {
 	if want := strings.Contains(doc, "<Assertion "); want != (v.Profile == wsse.HolderOfKeyToken) {
 		t.Errorf("%s: taken for %v", what, v.Profile)
 	}
-	if _, err := verify(t, edit(t, doc, "caf", "cof"), now); !errors.Is(err, dsig.ErrDigest) {
+	if _, err := verify(t, edit(t, doc, "<Patient>caf", "<Patient>cof"), now); !errors.Is(err, dsig.ErrDigest) {
 		t.Errorf("%s changed: %v", what, err)
 	}
 }

@@ -304,7 +304,7 @@ func TestWrapForeignToken(t *testing.T) {
 
 func TestTamperedBody(t *testing.T) {
 	both(t, func(t *testing.T, msg string) {
-		refused(t, "text", edit(t, msg, "caf", "cof"), dsig.ErrDigest)
+		refused(t, "text", edit(t, msg, "<Patient>caf", "<Patient>cof"), dsig.ErrDigest)
 		refused(t, "attribute", edit(t, msg, `a="&lt;"`, `a="&gt;"`), dsig.ErrDigest)
 		refused(t, "white space", edit(t, msg, "<Empty/>", "<Empty/> "), dsig.ErrDigest)
 		refused(t, "time", edit(t, msg, "10:01:00.000", "10:09:00.000"), dsig.ErrDigest)
