@@ -297,6 +297,7 @@ func TestJudge(t *testing.T) {
 		{"slow answer", nil, DefaultBreakerSlow + 1, Failed},
 		{"time-out of a caller in a hurry", &fault.Error{Kind: fault.Timeout}, DefaultBreakerPatience - 1, Ignored},
 		{"refused by ourselves", (&Refusal{By: ErrLimited}).failure(), time.Second, Ignored},
+		{"no token for it", &Failure{Fault: &fault.Error{Kind: fault.Unavailable}, NotHere: true}, time.Second, Ignored},
 		{"unclassified", errors.New("x"), time.Second, Failed},
 	} {
 		if got := p.Judge(c.err, c.latency); got != c.want {

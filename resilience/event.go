@@ -147,7 +147,7 @@ func (x *Exec) classify(a *Attempt, err error) *Failure {
 	if f.Fault.Op == "" { // a copy: the transport's own may be shared
 		e := *f.Fault
 		e.Op, e.Service, e.Endpoint = x.Op, x.svc.name, a.Endpoint.URL
-		f = &Failure{Fault: &e, Rule: f.Rule}
+		f = &Failure{Fault: &e, Rule: f.Rule, NotHere: f.NotHere}
 	}
 	return f
 }

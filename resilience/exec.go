@@ -36,6 +36,9 @@ type Info struct {
 type Failure struct {
 	Fault *fault.Error
 	Rule  fault.Rule
+	// NotHere: what failed is not the address that was asked but something needed before, such
+	// as a token. It says nothing about the address, and its breaker does not count it.
+	NotHere bool
 }
 
 // Error is that of Fault.
@@ -230,7 +233,7 @@ func (x *Exec) won(a *Attempt) {
 func (x *Exec) next(ctx context.Context, a *Attempt, err error) *Attempt {
 	f := x.classify(a, err)
 	x.failed = append(x.failed, f)
-	local := isRefusal(err)
+	local := !a.left
 	if local {
 		a.route.dead = true
 	} else {

@@ -23,7 +23,7 @@ const (
 //
 // Unavailable, Timeout, Throttled, Protocol and Security are failures of the address; Invalid,
 // Denied, NotFound, Conflict, Canceled and Local are the caller's and are ignored, and so is
-// what this package refused by itself. A good answer that took longer than p.Slow is a
+// what this package refused by itself and a [Failure] that says NotHere. A good answer that took longer than p.Slow is a
 // failure; a time-out of an attempt that had less than p.Patience is ignored.
 func (p BreakerPolicy) Judge(err error, latency time.Duration) Verdict {
 	if err == nil {
@@ -33,6 +33,9 @@ func (p BreakerPolicy) Judge(err error, latency time.Duration) Verdict {
 		return Success
 	}
 	if _, ok := errors.AsType[*Refusal](err); ok {
+		return Ignored
+	}
+	if f, ok := errors.AsType[*Failure](err); ok && f.NotHere {
 		return Ignored
 	}
 	kind := fault.KindOf(err)
