@@ -148,6 +148,9 @@ func TestMaliciousAnswers(t *testing.T) {
 			{"service", []string{pathGenIns, "/ehealth/bcp/genericinsurability/v1"}, end{fault.Protocol, fault.Unknown, "D-INS-UNKNOWN", c.code}},
 			{"login", []string{pathSTS}, end{fault.Protocol, fault.NotSent, "D-AUTH-NONE", c.code}},
 		} {
+			if c.name == "two million elements" && at.name == "login" {
+				continue // the same reader, and by far the dearest case
+			}
 			t.Run(c.name+"/"+at.name, func(t *testing.T) {
 				inBubble(t, func(t *testing.T, w *world) {
 					cfg := w.doctor(t, 0)
