@@ -154,9 +154,6 @@ func preferred(all []Endpoint) string {
 // when every breaker is: it will be refused, which tells the caller until when.
 func (x *Exec) firstAttempt() *Attempt {
 	a := &x.initial
-	if len(x.routes) == 0 {
-		x.routes = append(x.routes, route{ep: x.svc.endpoint(""), dead: true})
-	}
 	to := &x.routes[0]
 	for i := range x.routes {
 		if r := &x.routes[i]; r.ep.breaker.Ready(x.now) {

@@ -129,6 +129,9 @@ func rateLimit[Req, Resp any](next Handler[Exec, Req, Resp]) Handler[Exec, Req, 
 
 // retry is the loop: attempts one after the other, until one succeeds or Decide says stop.
 func (p *Pipeline[Req, Resp]) retry(ctx context.Context, x *Exec, req Req) (resp Resp, err error) {
+	if len(x.routes) == 0 {
+		return resp, &Refusal{By: ErrNoEndpoint}
+	}
 	for a := x.firstAttempt(); ; {
 		resp, err = p.try(ctx, a, req)
 		if err == nil {

@@ -57,8 +57,11 @@ func (r *Refusal) Unwrap() error { return r.By }
 func (r *Refusal) failure() *Failure {
 	e := &fault.Error{Kind: fault.Throttled, Outcome: fault.NotSent, RetryAfter: r.RetryAfter, Err: r}
 	rule := fault.Rule{Outcome: fault.NotSent}
-	if r.By == ErrBreakerOpen {
+	switch r.By {
+	case ErrBreakerOpen:
 		e.Kind, rule.Switch = fault.Unavailable, fault.SwitchYes
+	case ErrNoEndpoint:
+		e.Kind = fault.Local
 	}
 	rule.Kind = e.Kind
 	return &Failure{Fault: e, Rule: rule}
