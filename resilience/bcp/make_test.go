@@ -210,3 +210,7 @@ func replace(t testing.TB, doc []byte, old, with string) []byte {
 	}
 	return bytes.Replace(doc, []byte(old), []byte(with), 1)
 }
+
+func replaceOnce(doc []byte, old, with string) []byte {
+	return bytes.Replace(doc, []byte(old), []byte(with), 1)
+}
