@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/ehealth-continuity/ehealth/fault"
 	"github.com/ehealth-continuity/ehealth/identity"
 	"github.com/ehealth-continuity/ehealth/sandbox"
 	"github.com/ehealth-continuity/ehealth/sandbox/incident"
@@ -30,16 +32,27 @@ type Options struct {
 	// Pharmacies is the size of the fleet; 0 = DefaultPharmacies. They share the identities of the
 	// sandbox's few pharmacies, but each has its own client and its own login.
 	Pharmacies int
-	// Every is the mean time between two questions at one counter; 0 = DefaultEvery.
+	// Every is the mean time between two calls of one kind at one counter; 0 = DefaultEvery.
 	Every time.Duration
 	// After is how long the fleet goes on after the last step of the incident; 0 = DefaultAfter.
 	After time.Duration
+	// Traffic is what the counters do; nil = what shows the incident best. Each kind has a table of its own.
+	Traffic []Traffic
+	// Fleets are the kinds of clients, of Ours, Naive and ConnectorLike; nil = DefaultFleets.
+	Fleets []string
+	// Scale is the fraction of the country whose capacity the sandbox has; 0 = that of the fleet where the incident
+	// limits capacity, else 1.
+	Scale float64
 }
 
-func (o Options) withDefaults() Options {
-	if o.Incident == "" {
-		o.Incident = DefaultIncident
-	}
+// DefaultFleets returns the fleets that are compared when no others are asked for.
+func DefaultFleets() []string { return []string{Ours, Naive} }
+
+var joins = map[string]func(*sandbox.Sandbox, *sandbox.Organisation) (counter, error){
+	Ours: joinOurs, Naive: joinNaive, ConnectorLike: joinConnector,
+}
+
+func (o Options) withDefaults(script sandbox.Script) (Options, error) {
 	if o.Pharmacies == 0 {
 		o.Pharmacies = DefaultPharmacies
 	}
@@ -49,107 +62,164 @@ func (o Options) withDefaults() Options {
 	if o.After == 0 {
 		o.After = DefaultAfter
 	}
-	return o
+	if o.Traffic == nil {
+		o.Traffic = usual(script)
+	}
+	if o.Fleets == nil {
+		o.Fleets = DefaultFleets()
+	}
+	if o.Scale == 0 {
+		o.Scale = share(script, o)
+	}
+	for _, t := range o.Traffic {
+		if !slices.Contains([]Traffic{Insurability, Login, Writes}, t) {
+			return o, fmt.Errorf("%w: %q", ErrUnknownTraffic, t)
+		}
+	}
+	for _, f := range o.Fleets {
+		if joins[f] == nil {
+			return o, fmt.Errorf("%w: %q", ErrUnknownTraffic, f)
+		}
+	}
+	return o, nil
 }
-
-// ErrUnknownIncident reports an id that the catalogue does not have.
-var ErrUnknownIncident = errors.New("drill: no such incident")
 
 // Run replays one incident. It must be called inside a synctest bubble whose clock has not
 // passed the incident's start; it sleeps until then.
 func Run(o Options) (*Report, error) {
-	o = o.withDefaults()
+	if o.Incident == "" {
+		o.Incident = DefaultIncident
+	}
 	script, ok := incident.Get(o.Incident)
 	if !ok {
 		return nil, fmt.Errorf("%w: %q", ErrUnknownIncident, o.Incident)
 	}
+	o, err := o.withDefaults(script)
+	if err != nil {
+		return nil, err
+	}
 	if wait := time.Until(script.T0); wait > 0 {
 		time.Sleep(wait)
 	}
-	r := &Report{Incident: script.ID, About: script.About, Start: script.T0, Seed: o.Seed, Pharmacies: o.Pharmacies}
-	fleets := []*fleet{{name: "ours", join: joinOurs}, {name: "naive", join: joinNaive}}
-	errs := make([]error, len(fleets))
+	fleets := make([]*fleet, len(o.Fleets))
+	errs := make([]error, len(o.Fleets))
 	var wg sync.WaitGroup
-	for i, f := range fleets {
-		f.o, f.phases = o, phases(script, o.After)
+	for i, name := range o.Fleets {
+		f := &fleet{name: name, o: o}
+		for _, t := range o.Traffic {
+			f.tables = append(f.tables, &Fleet{Name: name, Traffic: t, Phases: phases(script, o.After)})
+		}
+		fleets[i] = f
 		wg.Go(func() { errs[i] = f.replay(script) })
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
-		return nil, err
+		return nil, errs[slices.IndexFunc(errs, func(e error) bool { return e != nil })]
+	}
+	r := &Report{
+		Incident: script.ID, About: script.About, Start: script.T0, Seed: o.Seed, Pharmacies: o.Pharmacies,
+		Scale: o.Scale, LeftOut: fleets[0].leftOut,
 	}
 	for _, f := range fleets {
-		r.Fleets = append(r.Fleets, Fleet{Name: f.name, Phases: f.phases})
+		for _, t := range f.tables {
+			r.Fleets = append(r.Fleets, *t)
+		}
 	}
 	return r, nil
 }
 
-// counter asks one question the way one kind of client does.
+// counter does things the way one kind of client does. Each method returns what the person is shown, or an error when
+// that is that it did not work.
 type counter interface {
-	// ask returns what the person at the counter is shown, or an error when nothing is.
-	ask(context.Context, sandbox.Patient) (shown, error)
+	// check asks whether a patient is insured.
+	check(context.Context, sandbox.Patient) (shown, error)
+	// login logs one more user in.
+	login(context.Context) error
+	// put does something once, under a reference of the counter's own.
+	put(ctx context.Context, reference string) (shown, error)
 	close()
 }
 
 // shown is an answer as it appears on the screen.
 type shown struct {
-	ssin      string // whose answer it is
+	of        string // whose answer it is: the patient or the reference
 	otherwise bool   // not from the default address
 }
 
+// payload is what a write carries; nobody looks at it.
+var payload = []byte("opaque")
+
 // fleet is one kind of client, many times, in front of a sandbox of its own.
 type fleet struct {
-	name string
-	join func(*sandbox.Sandbox, *sandbox.Organisation) (counter, error)
-	o    Options
+	name    string
+	o       Options
+	leftOut []string
 
 	mu     sync.Mutex
-	phases []Phase
+	tables []*Fleet // by kind of traffic
 }
 
 func (f *fleet) replay(script sandbox.Script) error {
-	s, err := sandbox.New(sandbox.Config{Seed: f.o.Seed, Patients: 500})
+	s, err := sandbox.New(sandbox.Config{Seed: f.o.Seed, Patients: 500, Scale: f.o.Scale})
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	counters := make([]counter, f.o.Pharmacies)
 	for i := range counters {
-		if counters[i], err = f.join(s, s.Organisation(identity.Pharmacy, i%2)); err != nil {
+		if counters[i], err = joins[f.name](s, s.Organisation(identity.Pharmacy, i%2)); err != nil {
 			return err
 		}
 		defer counters[i].close()
 	}
-	run, err := s.Apply(script)
+	run, leftOut, err := prepare(s, script)
 	if err != nil {
 		return err
 	}
+	f.leftOut = leftOut
 	defer run.Cancel()
 	start := time.Now()
 	var wg sync.WaitGroup
 	for i, c := range counters {
-		wg.Go(func() { f.work(s, c, start, rand.New(rand.NewPCG(f.o.Seed, uint64(i)))) })
+		for k, t := range f.tables {
+			rnd := rand.New(rand.NewPCG(f.o.Seed, uint64(k)<<32|uint64(i))) //nolint:gosec // repeatable on purpose
+			wg.Go(func() { f.work(s, c, i, t, start, rnd) })
+		}
 	}
 	f.watchLoad(s, start)
 	wg.Wait()
+	f.sumUp(s, start)
 	return nil
 }
 
-// work lives one counter's day: questions at random instants, each on its own, because the
+// work lives one counter's day: calls at random instants, each on its own, because the
 // next customer does not wait for the answer of the one before.
-func (f *fleet) work(s *sandbox.Sandbox, c counter, start time.Time, rnd *rand.Rand) {
+func (f *fleet) work(s *sandbox.Sandbox, c counter, desk int, t *Fleet, start time.Time, rnd *rand.Rand) {
 	insured := patients(s)
-	end := f.phases[len(f.phases)-1].To
+	end := t.Phases[len(t.Phases)-1].To
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	for at := time.Duration(0); ; {
-		at += time.Duration(rnd.ExpFloat64() * float64(f.o.Every))
-		if at >= end {
+	next := time.Duration(0)
+	for n := 1; ; n++ {
+		next += time.Duration(rnd.ExpFloat64() * float64(f.o.Every))
+		if next >= end {
 			return
 		}
+		at := next
 		patient := insured[rnd.IntN(len(insured))]
+		reference := fmt.Sprintf("desk %d, %d", desk, n)
 		time.Sleep(time.Until(start.Add(at)))
-		wg.Go(func() { f.one(c, patient, at) })
+		wg.Go(func() {
+			ctx := context.Background()
+			switch t.Traffic {
+			case Login:
+				f.one(t, at, "", func() (shown, error) { return shown{}, c.login(ctx) })
+			case Writes:
+				f.one(t, at, reference, func() (shown, error) { return c.put(ctx, reference) })
+			default:
+				f.one(t, at, patient.SSIN.Reveal(), func() (shown, error) { return c.check(ctx, patient) })
+			}
+		})
 	}
 }
 
@@ -162,20 +232,24 @@ func patients(s *sandbox.Sandbox) (out []sandbox.Patient) {
 	return out
 }
 
-// one asks one question and counts what became of it, in the phase in which it was asked.
-func (f *fleet) one(c counter, p sandbox.Patient, at time.Duration) {
+// one makes one call about somebody or something and counts what became of it, in the phase in which it was made.
+func (f *fleet) one(t *Fleet, at time.Duration, about string, call func() (shown, error)) {
 	began := time.Now()
-	got, err := c.ask(context.Background(), p)
+	got, err := call()
 	took := time.Since(began)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	ph := f.phase(at)
+	ph := t.phase(at)
 	ph.Calls++
 	ph.Slowest = max(ph.Slowest, took)
+	ph.waits = append(ph.waits, took)
 	switch {
 	case err != nil:
 		ph.Failed++
-	case got.ssin != p.SSIN.Reveal():
+		if t.Traffic == Writes && fault.OutcomeOf(err) == fault.Unknown && isOurs(err) {
+			ph.Unsure++
+		}
+	case got.of != about:
 		ph.WrongAsker++
 	case got.otherwise:
 		ph.Otherwise++
@@ -184,30 +258,70 @@ func (f *fleet) one(c counter, p sandbox.Patient, at time.Duration) {
 	}
 }
 
-func (f *fleet) phase(at time.Duration) *Phase {
-	for i := range f.phases {
-		if at < f.phases[i].To {
-			return &f.phases[i]
+// isOurs tells whether an error says what became of the request; those of other clients do not.
+func isOurs(err error) bool {
+	_, ok := errors.AsType[*fault.Error](err)
+	return ok
+}
+
+func (t *Fleet) phase(at time.Duration) *Phase {
+	for i := range t.Phases {
+		if at < t.Phases[i].To {
+			return &t.Phases[i]
 		}
 	}
-	return &f.phases[len(f.phases)-1]
+	return &t.Phases[len(t.Phases)-1]
 }
 
 // watchLoad reads the sandbox's request counters at the end of every phase.
 func (f *fleet) watchLoad(s *sandbox.Sandbox, start time.Time) {
-	before := 0
-	for i := range f.phases {
+	before := make([]int, len(f.tables))
+	for i, ph := range f.tables[0].Phases {
+		time.Sleep(time.Until(start.Add(ph.To)))
+		total := f.load(s)
 		f.mu.Lock()
-		to := f.phases[i].To
-		f.mu.Unlock()
-		time.Sleep(time.Until(start.Add(to)))
-		total := 0
-		for _, n := range s.State().Requests {
-			total += n
+		for k, t := range f.tables {
+			t.Phases[i].Requests = total[k] - before[k]
 		}
-		f.mu.Lock()
-		f.phases[i].Requests = total - before
 		f.mu.Unlock()
 		before = total
+	}
+}
+
+// load is the requests so far, by kind of traffic. What belongs to no kind that runs, such as the logins of fleets that
+// have other things to do, counts for the first.
+func (f *fleet) load(s *sandbox.Sandbox) []int {
+	out := make([]int, len(f.tables))
+	for service, n := range s.State().Requests {
+		of := Insurability
+		switch service {
+		case "sts":
+			of = Login
+		case "app", "app-direct":
+			of = Writes
+		}
+		k := slices.IndexFunc(f.tables, func(t *Fleet) bool { return t.Traffic == of })
+		out[max(k, 0)] += n
+	}
+	return out
+}
+
+// sumUp fills in what is known at the end: percentiles, and what the platform has executed.
+func (f *fleet) sumUp(s *sandbox.Sandbox, start time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, t := range f.tables {
+		if t.Traffic == Writes {
+			for _, e := range s.AppExecutions() {
+				ph := t.phase(e.At.Sub(start))
+				ph.Done++
+				if e.Nth > 1 {
+					ph.Doubled++
+				}
+			}
+		}
+		for i := range t.Phases {
+			t.Phases[i].P95 = percentile(t.Phases[i].waits, 95)
+		}
 	}
 }

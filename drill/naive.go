@@ -22,6 +22,8 @@ const (
 	naiveTries   = 1 + 4            // a first try and four repeats
 	naiveTimeout = 30 * time.Second // of each try, the default of the official connector
 	answerLimit  = 1 << 20
+
+	serviceCheck = ehealth.ServiceInsurability
 )
 
 var errNoAnswer = errors.New("drill: no answer")
@@ -30,11 +32,11 @@ var errNoAnswer = errors.New("drill: no answer")
 // and whatever comes back is the answer. Its messages are as good as ours; they go through the
 // same sandbox with the same checks.
 type naive struct {
-	p     *ehealth.Platform // for the login only
-	http  *http.Client
-	url   string
-	o     *sandbox.Organisation
-	count atomic.Uint64
+	p    *ehealth.Platform // for the login only
+	user ehealth.Config
+	http *http.Client
+	urls map[string]string
+	ask  *questions
 }
 
 func joinNaive(s *sandbox.Sandbox, o *sandbox.Organisation) (counter, error) {
@@ -42,66 +44,93 @@ func joinNaive(s *sandbox.Sandbox, o *sandbox.Organisation) (counter, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := ehealth.Open(context.Background(), cfg)
-	if err != nil {
+	c := &naive{user: cfg, http: s.HTTPClient(), ask: newQuestions(o), urls: map[string]string{}}
+	for _, id := range []string{serviceCheck, ServiceApp} {
+		c.urls[id] = s.URL(id, 0)
+	}
+	if c.user.Login, err = source(o.Holder.EID()); err != nil {
 		return nil, err
 	}
-	return &naive{p: p, http: s.HTTPClient(), url: s.URL(ehealth.ServiceInsurability, 0), o: o}, nil
+	c.p, err = ehealth.Open(context.Background(), cfg)
+	return c, err
 }
 
 func (c *naive) close() { _ = c.p.Close() }
 
-func (c *naive) ask(ctx context.Context, p sandbox.Patient) (got shown, err error) {
-	question := c.question(p)
+func (c *naive) check(ctx context.Context, p sandbox.Patient) (shown, error) {
+	return c.again(ctx, serviceCheck, c.ask.insurability(p), "Ssin")
+}
+
+func (c *naive) login(ctx context.Context) (err error) {
 	for range naiveTries {
-		if got, err = c.try(ctx, question); err == nil {
+		if err = logIn(ctx, c.user); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func (c *naive) put(ctx context.Context, reference string) (shown, error) {
+	body, err := putBody(reference, "", payload)
+	if err != nil {
+		return shown{}, err
+	}
+	return c.again(ctx, ServiceApp, body, "Reference")
+}
+
+// again sends a message until there is an answer, and shows the element of that name.
+func (c *naive) again(ctx context.Context, service string, body []byte, element string) (got shown, err error) {
+	for range naiveTries {
+		if got.of, err = c.try(ctx, c.urls[service], body, element); err == nil {
 			return got, nil
 		}
 	}
-	return shown{}, err
+	return shown{}, fmt.Errorf("drill: given up: %w", err)
 }
 
-func (c *naive) try(ctx context.Context, question []byte) (shown, error) {
+func (c *naive) try(ctx context.Context, url string, body []byte, element string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, naiveTimeout)
 	defer cancel()
 	tok, err := c.p.Tokens.Token(ctx)
 	if err != nil {
-		return shown{}, err
+		return "", err
 	}
-	msg, err := wsse.HolderOfKey(question, tok.Raw, tok.ID, wsse.Credential{Certificate: tok.Credential.Certificate, Signer: tok.Credential.Signer}, wsse.Stamp{Now: time.Now()})
+	msg, err := wsse.HolderOfKey(body, tok.Raw, tok.ID, wsse.Credential{Certificate: tok.Credential.Certificate, Signer: tok.Credential.Signer}, wsse.Stamp{Now: time.Now()})
 	if err != nil {
-		return shown{}, err
+		return "", err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(msg))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(msg))
 	if err != nil {
-		return shown{}, err
+		return "", err
 	}
 	req.Header.Set("Content-Type", soap.ContentType)
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return shown{}, err
+		return "", err
 	}
 	defer resp.Body.Close()
 	doc, err := io.ReadAll(io.LimitReader(resp.Body, answerLimit))
 	if err != nil {
-		return shown{}, err
+		return "", err
 	}
 	m, err := soap.Parse(doc, xmltree.Limits{})
 	if err != nil {
-		return shown{}, err
+		return "", err
 	}
-	for n := range m.Payload.Descendants() {
-		if n.Local() == "Ssin" {
-			ssin, err := n.Text()
-			return shown{ssin: ssin}, err
-		}
-	}
-	return shown{}, errNoAnswer
+	return firstText(m.Payload, element)
 }
 
-// question is the pharmacist's question of dossier 05 section 2.2.
-func (c *naive) question(p sandbox.Patient) []byte {
-	h := c.o.Holder
+// questions writes the pharmacist's question of dossier 05 section 2.2, for clients that do not use package
+// insurability.
+type questions struct {
+	o     *sandbox.Organisation
+	count atomic.Uint64
+}
+
+func newQuestions(o *sandbox.Organisation) *questions { return &questions{o: o} }
+
+func (q *questions) insurability(p sandbox.Patient) []byte {
+	h := q.o.Holder
 	return fmt.Appendf(nil, `<p:GetInsurabilityForPharmacistRequest xmlns:p="urn:be:fgov:ehealth:insurability:protocol:v2" xmlns:c="urn:be:fgov:ehealth:insurability:core:v2">`+
 		`<p:CommonInput><c:Request><c:IsTest>false</c:IsTest></c:Request><c:Origin>`+
 		`<c:Package><c:Name>Naive</c:Name><c:License><c:Username>drill</c:Username><c:Password>drill</c:Password></c:License></c:Package>`+
@@ -112,5 +141,5 @@ func (c *naive) question(p sandbox.Patient) []byte {
 		`<p:RecordCommonInput><c:Reference>%d</c:Reference></p:RecordCommonInput>`+
 		`<p:InsurabilityRequest><c:Date>%s</c:Date><c:RequestType>1</c:RequestType><c:CareReceiver><c:Ssin>%s</c:Ssin></c:CareReceiver></p:InsurabilityRequest>`+
 		`</p:GetInsurabilityForPharmacistRequest>`,
-		h.NIHII.Full(), h.Name(), h.SSIN.Reveal(), c.o.Name, c.o.Number, c.count.Add(1), insurability.Today(), p.SSIN.Reveal())
+		h.NIHII.Full(), h.Name(), h.SSIN.Reveal(), q.o.Name, q.o.Number, q.count.Add(1), insurability.Today(), p.SSIN.Reveal())
 }

@@ -7,34 +7,78 @@ import (
 	"github.com/ehealth-continuity/ehealth"
 	"github.com/ehealth-continuity/ehealth/identity"
 	"github.com/ehealth-continuity/ehealth/insurability"
+	"github.com/ehealth-continuity/ehealth/internal/exchange"
 	"github.com/ehealth-continuity/ehealth/keystore"
 	"github.com/ehealth-continuity/ehealth/resilience"
 	"github.com/ehealth-continuity/ehealth/sandbox"
+	"github.com/ehealth-continuity/ehealth/sts"
 )
 
-// ours is the client of this module, as a vendor would use it.
-type ours struct{ p *ehealth.Platform }
+// tokenValidity is the life that every kind of client asks for.
+const tokenValidity = 12 * time.Hour
 
-func joinOurs(s *sandbox.Sandbox, o *sandbox.Organisation) (counter, error) {
+// ours is the client of this module, as a vendor would use it.
+type ours struct {
+	p   *ehealth.Platform
+	app *App
+	// user is the configuration of one more user at the same counter, who logs in with the identity card.
+	user ehealth.Config
+}
+
+func joinOurs(s *sandbox.Sandbox, o *sandbox.Organisation) (counter, error) { return openOurs(s, o) }
+
+func openOurs(s *sandbox.Sandbox, o *sandbox.Organisation) (*ours, error) {
 	cfg, err := configFor(s, o)
 	if err != nil {
 		return nil, err
 	}
-	p, err := ehealth.Open(context.Background(), cfg)
+	c := &ours{user: cfg}
+	if c.user.Login, err = source(o.Holder.EID()); err != nil {
+		return nil, err
+	}
+	if c.p, err = ehealth.Open(context.Background(), cfg); err != nil {
+		return nil, err
+	}
+	x, err := exchange.New(exchange.Options{
+		HTTP: s.HTTPClient(), Directory: resilience.Static(cfg.Services),
+		UserAgent: cfg.Software.Name, From: cfg.Software.Contact,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return &ours{p}, nil
+	c.app = NewApp(x, sts.HolderOfKey(c.p.Tokens))
+	return c, nil
 }
 
 func (c *ours) close() { _ = c.p.Close() }
 
-func (c *ours) ask(ctx context.Context, p sandbox.Patient) (shown, error) {
+func (c *ours) check(ctx context.Context, p sandbox.Patient) (shown, error) {
 	a, err := c.p.Insurability.Check(ctx, insurability.Query{Patient: p.SSIN})
 	if err != nil {
 		return shown{}, err
 	}
-	return shown{ssin: a.SSIN.Reveal(), otherwise: a.Source != insurability.Live}, nil
+	return shown{of: a.SSIN.Reveal(), otherwise: a.Source != insurability.Live}, nil
+}
+
+func (c *ours) login(ctx context.Context) error { return logIn(ctx, c.user) }
+
+// logIn opens a platform for one more user and gets the token.
+func logIn(ctx context.Context, cfg ehealth.Config) error {
+	p, err := ehealth.Open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	_, err = p.Tokens.Token(ctx)
+	return err
+}
+
+func (c *ours) put(ctx context.Context, reference string) (shown, error) {
+	r, err := c.app.Put(ctx, reference, "", payload)
+	if err != nil {
+		return shown{}, err
+	}
+	return shown{of: reference, otherwise: r.Alternate}, nil
 }
 
 // configFor is the configuration of a pharmacy of the sandbox: its holder logs in with the
@@ -68,7 +112,7 @@ func configFor(s *sandbox.Sandbox, o *sandbox.Organisation) (ehealth.Config, err
 		},
 		Trust:         ehealth.Trust{TLS: s.Roots(), STS: s.Roots()},
 		Services:      services,
-		TokenValidity: 12 * time.Hour,
+		TokenValidity: tokenValidity,
 		Transport:     s.HTTPClient().Transport,
 	}, nil
 }
@@ -78,4 +122,14 @@ func source(c sandbox.Credential, err error) (keystore.Source, error) {
 		return nil, err
 	}
 	return keystore.FromSigner(c.Certificate, c.Chain, c.Key)
+}
+
+// credential is what a source holds for authentication.
+func credential(ctx context.Context, src keystore.Source) (keystore.Credential, error) {
+	store, err := src.Open(ctx)
+	if err != nil {
+		return keystore.Credential{}, err
+	}
+	defer store.Close()
+	return store.Authentication()
 }

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-
-	"github.com/ehealth-continuity/ehealth/sandbox"
 )
 
 // Report is what a drill found.
@@ -18,13 +16,16 @@ type Report struct {
 	Start      time.Time `json:"start"`
 	Seed       uint64    `json:"seed"`
 	Pharmacies int       `json:"pharmacies"`
+	Scale      float64   `json:"scale"`             // part of the country whose capacity the sandbox has
+	LeftOut    []string  `json:"leftOut,omitempty"` // services of the incident that the sandbox does not have yet
 	Fleets     []Fleet   `json:"fleets"`
 }
 
-// Fleet is the part of a report about one kind of client.
+// Fleet is the part of a report about one kind of client and one kind of traffic.
 type Fleet struct {
-	Name   string  `json:"name"`
-	Phases []Phase `json:"phases"`
+	Name    string  `json:"name"`
+	Traffic Traffic `json:"traffic"`
+	Phases  []Phase `json:"phases"`
 }
 
 // Phase is a stretch of an incident in which the same faults were active. Every call counts
@@ -40,40 +41,16 @@ type Phase struct {
 	Slowest    time.Duration `json:"slowest"`    // longest wait at a counter, in nanoseconds
 	Requests   int           `json:"requests"`   // what reached the platform in this phase, retries and logins included
 	WrongAsker int           `json:"wrongAsker"` // somebody else's answer was shown
-}
+	P95        time.Duration `json:"p95"`        // 95 % waited at most this long, in nanoseconds
 
-// phases cuts an incident where a fault begins or ends.
-func phases(s sandbox.Script, after time.Duration) []Phase {
-	cuts := []time.Duration{0, s.End(), s.End() + after}
-	for _, st := range s.Steps {
-		cuts = append(cuts, st.At)
-		if st.For > 0 {
-			cuts = append(cuts, st.At+st.For)
-		}
-	}
-	slices.Sort(cuts)
-	cuts = slices.Compact(cuts)
-	var out []Phase
-	for i := 1; i < len(cuts); i++ {
-		out = append(out, Phase{Name: phaseName(s, cuts[i-1], s.End()), From: cuts[i-1], To: cuts[i]})
-	}
-	return out
-}
+	// Of writes only. Unsure is a part of Failed: the person was told that the outcome is not known yet, and not to
+	// repeat it. Done counts what the platform executed in this phase, Doubled how much of it was a repeat of something
+	// it had executed before.
+	Unsure  int `json:"unsure,omitempty"`
+	Done    int `json:"done,omitempty"`
+	Doubled int `json:"doubled,omitempty"`
 
-func phaseName(s sandbox.Script, at, end time.Duration) string {
-	var on []string
-	for _, st := range s.Steps {
-		if until := st.At + st.For; st.At <= at && (at < until || st.For == 0 && at < end) {
-			on = append(on, st.Service+" "+st.Fault.Kind())
-		}
-	}
-	switch {
-	case len(on) > 0:
-		return strings.Join(on, ", ")
-	case at >= end:
-		return "after"
-	}
-	return "normal"
+	waits []time.Duration
 }
 
 // Total adds up the phases of a fleet.
@@ -87,35 +64,77 @@ func (f Fleet) Total() Phase {
 		t.Failed += p.Failed
 		t.Requests += p.Requests
 		t.WrongAsker += p.WrongAsker
+		t.Unsure += p.Unsure
+		t.Done += p.Done
+		t.Doubled += p.Doubled
 		t.Slowest = max(t.Slowest, p.Slowest)
+		t.waits = append(t.waits, p.waits...)
 	}
+	t.P95 = percentile(t.waits, 95)
 	return t
 }
 
-// WriteText writes the report as a table per fleet.
+// percentile is the smallest of the waits that at least p of a hundred do not exceed; 0 of none.
+func percentile(waits []time.Duration, p int) time.Duration {
+	if len(waits) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(waits))
+	return sorted[(len(sorted)*p+99)/100-1]
+}
+
+// WriteText writes the report as a table per fleet and kind of traffic.
 func (r *Report) WriteText(w io.Writer) error {
 	fmt.Fprintf(w, "%s", r.Incident)
 	if r.About != "" {
 		fmt.Fprintf(w, " — %s", r.About)
 	}
 	fmt.Fprintf(w, "\nreplayed from %s, %d pharmacies, seed %d\n", r.Start.Format("2006-01-02 15:04 -0700"), r.Pharmacies, r.Seed)
+	if r.Scale < 1 {
+		fmt.Fprintf(w, "capacities are those of %.2g of the country\n", r.Scale)
+	}
+	if len(r.LeftOut) > 0 {
+		fmt.Fprintf(w, "left out, because the sandbox does not have it yet: %s\n", strings.Join(r.LeftOut, ", "))
+	}
+	writes := false
 	for _, f := range r.Fleets {
-		fmt.Fprintf(w, "\n%s\n", f.Name)
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-		fmt.Fprintln(t, "from\tto\tcalls\tlive\totherwise\tfailed\tslowest\tload\twrong asker\t  phase")
-		for _, p := range append(f.Phases, f.Total()) {
-			fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d\t%s\t%d\t%d\t  %s\n", clock(r.Start, p.From), clock(r.Start, p.To),
-				p.Calls, p.Live, p.Otherwise, p.Failed, wait(p.Slowest), p.Requests, p.WrongAsker, p.Name)
-		}
-		if err := t.Flush(); err != nil {
+		writes = writes || f.Traffic == Writes
+		if err := f.writeText(w, r.Start); err != nil {
 			return err
 		}
 	}
-	_, err := fmt.Fprint(w, `
+	fmt.Fprint(w, `
 calls: questions asked; live: right answer from the default address; otherwise: right answer from another address;
 failed: no answer, and the person was told; load: requests that reached the platform; wrong asker: somebody else's answer shown
 `)
-	return err
+	if writes {
+		fmt.Fprint(w, `unsure: failed, and told not to repeat it before it is known what happened; done: executed by the platform;
+doubled: executed although it had been before
+`)
+	}
+	return nil
+}
+
+func (f Fleet) writeText(w io.Writer, start time.Time) error {
+	title := f.Name
+	if f.Traffic != Insurability {
+		title += ", " + string(f.Traffic)
+	}
+	fmt.Fprintf(w, "\n%s\n", title)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	more := ""
+	if f.Traffic == Writes {
+		more = "unsure\tdone\tdoubled\t"
+	}
+	fmt.Fprintln(t, "from\tto\tcalls\tlive\totherwise\tfailed\tslowest\tload\twrong asker\t"+more+"  phase")
+	for _, p := range append(slices.Clip(f.Phases), f.Total()) {
+		if f.Traffic == Writes {
+			more = fmt.Sprintf("%d\t%d\t%d\t", p.Unsure, p.Done, p.Doubled)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d\t%s\t%d\t%d\t%s  %s\n", clock(start, p.From), clock(start, p.To),
+			p.Calls, p.Live, p.Otherwise, p.Failed, wait(p.Slowest), p.Requests, p.WrongAsker, more, p.Name)
+	}
+	return t.Flush()
 }
 
 func clock(start time.Time, at time.Duration) string { return start.Add(at).Format("15:04") }
