@@ -47,6 +47,9 @@ const (
 // ErrClosed reports a [DurableSource] that has no valid token and was closed.
 var ErrClosed error = reason("sts: the token source is closed")
 
+// errNotThere ends a look into the store that found nothing; nobody sees it.
+var errNotThere = reason("sts: no token in the store")
+
 // DurableSource is a [TokenSource] for whoever must keep working while the STS is down: see
 // [Durable]. It is safe for concurrent use. Close ends it.
 type DurableSource struct {
@@ -71,6 +74,7 @@ type DurableSource struct {
 	failed   error     // the last of them
 	failedAt time.Time //
 	retryAt  time.Time // the source is not asked before
+	lookedAt time.Time // last look into the store
 	told     told
 	drops    drops
 	broken   bool // the store failed last time
@@ -78,9 +82,10 @@ type DurableSource struct {
 
 // flight is one shared attempt to get a token.
 type flight struct {
-	done chan struct{}
-	tok  *Token
-	err  error
+	lookOnly bool // into the store; the source is not asked
+	done     chan struct{}
+	tok      *Token
+	err      error
 }
 
 // told is what was announced about the present series of failures.
@@ -186,10 +191,13 @@ func (d *DurableSource) token(ctx context.Context, person bool) (*Token, error) 
 	}
 	select {
 	case <-fl.done:
-		return fl.tok, fl.err
 	case <-ctx.Done():
 		return nil, waitEnded(ctx.Err())
 	}
+	if fl.err != nil && fl.lookOnly && person {
+		return d.token(ctx, person) // software had the store looked into; now the source is asked
+	}
+	return fl.tok, fl.err
 }
 
 // atHand returns the token, or the error to give at once, or the flight to wait for.
@@ -215,14 +223,17 @@ func (d *DurableSource) atHand(ctx context.Context, person bool, now time.Time) 
 	case d.closed:
 		return nil, nil, localError(ErrClosed)
 	case d.failed != nil && now.Before(pause):
-		return nil, nil, d.failed
+		if d.keep == nil || now.Before(d.lookedAt.Add(DefaultMinDelay)) {
+			return nil, nil, d.failed
+		}
+		return nil, d.start(ctx, true), nil // another process may have logged in meanwhile
 	}
-	return nil, d.start(ctx), nil
+	return nil, d.start(ctx, false), nil
 }
 
-// start begins a flight. It is called with the lock held.
-func (d *DurableSource) start(ctx context.Context) *flight {
-	fl := &flight{done: make(chan struct{})}
+// start begins a flight, with the lock held.
+func (d *DurableSource) start(ctx context.Context, lookOnly bool) *flight {
+	fl := &flight{lookOnly: lookOnly, done: make(chan struct{})}
 	d.flight = fl
 	// The work keeps the values of the first caller's context, not its end.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -230,7 +241,7 @@ func (d *DurableSource) start(ctx context.Context) *flight {
 	d.work.Go(func() {
 		defer cancel()
 		defer stop()
-		tok, stored, err := d.obtain(ctx)
+		tok, stored, err := d.obtain(ctx, lookOnly)
 		fl.tok, fl.err = d.settle(tok, stored, err, time.Now().Round(0))
 		close(fl.done)
 		d.poke()
@@ -249,10 +260,13 @@ func (d *DurableSource) poke() {
 // obtain gets a token from the store, or from the source and puts it into the store. stored tells
 // which. The lock is taken only when the store has none, and the store is read again under it:
 // whoever held it before may just have put one there.
-func (d *DurableSource) obtain(ctx context.Context) (tok *Token, stored bool, err error) {
+func (d *DurableSource) obtain(ctx context.Context, lookOnly bool) (tok *Token, stored bool, err error) {
 	if d.keep != nil {
 		if tok := d.read(ctx); tok != nil {
 			return tok, true, nil
+		}
+		if lookOnly {
+			return nil, false, errNotThere
 		}
 		lock, cancel := context.WithTimeout(ctx, d.issueTimeout+lockGrace)
 		unlock, err := d.keep.store.Lock(lock, d.keep.key)
@@ -289,13 +303,15 @@ func (d *DurableSource) obtain(ctx context.Context) (tok *Token, stored bool, er
 func (d *DurableSource) read(ctx context.Context) *Token {
 	access, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	tok, err := d.keep.load(access, time.Now())
+	now := time.Now().Round(0)
+	tok, err := d.keep.load(access, now)
 	d.storeWorks(err)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lookedAt = now
 	if tok == nil {
 		return nil
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	if tok.ID == d.drops.id || d.tok != nil && !tok.NotOnOrAfter.After(d.tok.NotOnOrAfter) {
 		return nil
 	}

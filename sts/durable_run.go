@@ -79,7 +79,7 @@ func (d *DurableSource) attend(now time.Time) (next time.Time) {
 		due = d.retryAt
 	}
 	if !now.Before(due) {
-		d.start(context.Background())
+		d.start(context.Background(), false)
 		return next
 	}
 	if due.Before(next) {
@@ -104,6 +104,8 @@ func (d *DurableSource) settle(tok *Token, stored bool, err error, now time.Time
 		events = arrival(kind, tok, now)
 	case d.closed:
 		err = localError(ErrClosed)
+	case err == errNotThere:
+		err = d.failed
 	default:
 		events = d.fail(err, now)
 	}

@@ -49,6 +49,7 @@ type Refusals struct {
 
 	mu     sync.Mutex
 	pairs  map[pairing]*pair
+	swept  time.Time // when those that no longer matter were last removed
 	recent []refusedCall
 	since  time.Time // of the group refusal; zero = there is none
 	last   time.Time // the last refusal that belonged to one
@@ -188,21 +189,28 @@ func (r *Refusals) pair(id pairing, now time.Time) *pair {
 		r.pairs = map[pairing]*pair{}
 	}
 	if len(r.pairs) >= maxPairs {
+		r.makeRoom(now)
+	}
+	p := &pair{}
+	r.pairs[id] = p
+	return p
+}
+
+func (r *Refusals) makeRoom(now time.Time) {
+	if now.Sub(r.swept) >= GroupWindow { // not for each new pair: it looks at all of them
+		r.swept = now
 		for k, p := range r.pairs {
 			if now.Sub(p.served) >= ServedWithin && now.Sub(p.refused) >= ServedWithin {
 				delete(r.pairs, k)
 			}
 		}
-		for k := range r.pairs {
-			if len(r.pairs) < maxPairs {
-				break
-			}
-			delete(r.pairs, k)
-		}
 	}
-	p := &pair{}
-	r.pairs[id] = p
-	return p
+	for k := range r.pairs {
+		if len(r.pairs) < maxPairs {
+			return
+		}
+		delete(r.pairs, k)
+	}
 }
 
 // judge changes a refusal that belongs to a group into what it is.
