@@ -129,7 +129,6 @@ func TestMaliciousAnswers(t *testing.T) {
 		{"a gigabyte of depth", func() (http.Header, io.Reader) { return nil, endless(envelopeStart, "<a>") }, ""},
 		{"a gigabyte of nothing", func() (http.Header, io.Reader) { return nil, endless("", "   \n") }, ""},
 		{"depth", text(envelopeStart + strings.Repeat("<a>", 200_000) + strings.Repeat("</a>", 200_000) + envelopeEnd), "HTTP-200"},
-		{"two million elements", text(envelopeStart + "<x>" + strings.Repeat("<a/>", 2_000_000) + "</x>" + envelopeEnd), "HTTP-200"},
 		{"ten thousand attributes", text(envelopeStart + "<x" + attributes(10_000) + "/>" + envelopeEnd), "HTTP-200"},
 		{"two bodies", text(strings.Replace(envelopeStart+"<x/>"+envelopeEnd, "</soapenv:Envelope>", "<soapenv:Body><y/></soapenv:Body></soapenv:Envelope>", 1)), "HTTP-200"},
 		{"a page", func() (http.Header, io.Reader) {
@@ -148,9 +147,6 @@ func TestMaliciousAnswers(t *testing.T) {
 			{"service", []string{pathGenIns, "/ehealth/bcp/genericinsurability/v1"}, end{fault.Protocol, fault.Unknown, "D-INS-UNKNOWN", c.code}},
 			{"login", []string{pathSTS}, end{fault.Protocol, fault.NotSent, "D-AUTH-NONE", c.code}},
 		} {
-			if c.name == "two million elements" && at.name == "login" {
-				continue // the same reader, and by far the dearest case
-			}
 			t.Run(c.name+"/"+at.name, func(t *testing.T) {
 				inBubble(t, func(t *testing.T, w *world) {
 					cfg := w.doctor(t, 0)
