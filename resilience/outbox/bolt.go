@@ -1,0 +1,405 @@
+package outbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/ehealth-continuity/ehealth/internal/crashtest/fail"
+)
+
+// Bolt is a [Store] in one bbolt file, for one process at a time.
+type Bolt struct {
+	path string
+	opt  boltOptions
+	db   *bolt.DB
+
+	ops  chan *operation
+	quit chan struct{} // closed by Close
+	end  chan struct{} // closed when the writer has ended
+
+	mu     sync.RWMutex // held for reading by whoever hands over an operation
+	closed bool
+	broken atomic.Pointer[error] // set once by the writer, when nobody knows what the disk holds
+}
+
+type boltOptions struct {
+	maxSize int
+	wait    time.Duration
+	compact float64
+}
+
+// BoltOption changes how a file is opened.
+type BoltOption func(*boltOptions) error
+
+// WithMaxSize bounds the file; what does not fit is refused with [ErrFull]. Default: no bound but the
+// disk. In bytes.
+func WithMaxSize(n int) BoltOption {
+	return func(o *boltOptions) error { o.maxSize = max(n, 0); return nil }
+}
+
+// WithLockWait sets how long to wait for a process that has the file open. Default 200 ms;
+// negative = the shortest there is.
+func WithLockWait(d time.Duration) BoltOption {
+	return func(o *boltOptions) error {
+		orDefault(&d, o.wait)
+		o.wait = max(d, time.Nanosecond) // bbolt takes 0 for ever
+		return nil
+	}
+}
+
+// WithCompaction sets which share of a file of at least 8 MiB must be free for it to be compacted
+// when it is opened. Default 0.5; negative = never; a bbolt file never shrinks by itself.
+func WithCompaction(share float64) BoltOption {
+	return func(o *boltOptions) error {
+		if share != 0 {
+			o.compact = share
+		}
+		return nil
+	}
+}
+
+// OpenBolt opens the file at path, or makes it with mode 0600; its directory must exist. It
+// migrates older files, and compacts a file that is mostly empty. [LockedError]: another process
+// has it open; [CorruptError]: the file is damaged, it was left as it is; [ErrNewer].
+//
+// Beside the file lies path.holder, which names the process that has it open.
+func OpenBolt(path string, opts ...BoltOption) (*Bolt, error) {
+	s := &Bolt{path: path, opt: boltOptions{wait: 200 * time.Millisecond, compact: 0.5}}
+	for _, o := range opts {
+		if err := o(&s.opt); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.open(); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(s.sound(), s.prepareFile()); err != nil {
+		_ = s.db.Close()
+		return nil, err
+	}
+	s.writeHolder()
+	s.ops, s.quit, s.end = make(chan *operation, 64), make(chan struct{}), make(chan struct{})
+	go s.writer()
+	return s, nil
+}
+
+// prepareFile brings the file to today's schema and size.
+func (s *Bolt) prepareFile() error {
+	if err := s.migrate(); err != nil {
+		return err
+	}
+	return s.compact()
+}
+
+func (s *Bolt) boltOptions() *bolt.Options {
+	return &bolt.Options{Timeout: s.opt.wait, FreelistType: bolt.FreelistMapType, MaxSize: s.opt.maxSize}
+}
+
+// open opens the file that is at path now. A process that compacts puts another file there while we
+// wait for its lock; then what was opened is no longer that file.
+func (s *Bolt) open() error {
+	for range 10 {
+		var opened fs.FileInfo
+		o := s.boltOptions()
+		o.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
+			f, err := os.OpenFile(name, flag, mode)
+			if err == nil {
+				opened, err = f.Stat()
+			}
+			return f, err
+		}
+		db, err := openFile(s.path, o)
+		if err != nil {
+			return s.openError(err)
+		}
+		there, err := os.Stat(s.path)
+		if err == nil && os.SameFile(opened, there) {
+			s.db = db
+			return nil
+		}
+		_ = db.Close()
+	}
+	return s.locked()
+}
+
+// openFile is bolt.Open, which panics on some damaged files.
+func openFile(path string, o *bolt.Options) (db *bolt.DB, err error) {
+	defer faults(&err)()
+	return bolt.Open(path, 0o600, o)
+}
+
+func (s *Bolt) openError(err error) error {
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return s.locked()
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, ErrCorrupt):
+		return &CorruptError{Part: "file"}
+	case full(err):
+		return ErrFull
+	}
+	return clean("opening the file", err)
+}
+
+// clean leaves the path out of an error of the operating system: it may name a person.
+func clean(doing string, err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		err = pe.Err
+	}
+	return fmt.Errorf("outbox: %s: %w", doing, err)
+}
+
+// sound refuses a file that lost its end: reading there would be a bus error.
+func (s *Bolt) sound() error {
+	info, err := os.Stat(s.path)
+	if err != nil {
+		return clean("looking at the file", err)
+	}
+	return s.view(func(tx *bolt.Tx) error {
+		if tx.Size() > info.Size() {
+			return &CorruptError{Part: "file"}
+		}
+		return nil
+	})
+}
+
+// full tells whether err means that the disk, the quota or the file's bound is used up.
+func full(err error) bool {
+	return errors.Is(err, berrors.ErrMaxSizeReached) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+}
+
+// faults turns panics of bbolt on damaged pages, and faults of the memory map, into ErrCorrupt. It
+// is deferred twice: defer faults(&err)().
+func faults(err *error) func() {
+	was := debug.SetPanicOnFault(true)
+	return func() {
+		debug.SetPanicOnFault(was)
+		if recover() != nil {
+			*err = &CorruptError{Part: "file"}
+		}
+	}
+}
+
+func (s *Bolt) view(f func(*bolt.Tx) error) (err error) {
+	defer faults(&err)()
+	err = s.db.View(f)
+	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
+		return ErrClosed
+	}
+	return err
+}
+
+// Close finishes what is under way and closes the file.
+func (s *Bolt) Close() error {
+	s.mu.Lock()
+	was := s.closed
+	s.closed = true
+	s.mu.Unlock()
+	if was {
+		return nil
+	}
+	close(s.quit)
+	<-s.end
+	_ = os.Remove(s.holderPath())
+	if err := s.db.Close(); err != nil {
+		return clean("closing the file", err)
+	}
+	return nil
+}
+
+// holder is what the sidecar says.
+type holder struct {
+	PID   int       `json:"pid"`
+	Host  string    `json:"host"`
+	Since time.Time `json:"since"`
+}
+
+func (s *Bolt) holderPath() string { return s.path + ".holder" }
+
+// writeHolder leaves our name for whoever finds the file locked. It is a courtesy: the lock does
+// not depend on it, so a failure is none.
+func (s *Bolt) writeHolder() {
+	host, _ := os.Hostname()
+	b, err := json.Marshal(holder{PID: os.Getpid(), Host: clip(host), Since: time.Now().Round(0)})
+	if err != nil {
+		return
+	}
+	tmp := s.holderPath() + ".new"
+	if os.WriteFile(tmp, b, 0o600) == nil {
+		_ = os.Rename(tmp, s.holderPath())
+	}
+}
+
+func (s *Bolt) locked() error {
+	f, err := os.Open(s.holderPath())
+	if err != nil {
+		return &LockedError{}
+	}
+	defer f.Close()
+	var h holder
+	b := make([]byte, 1024)
+	n, _ := f.Read(b)
+	if json.Unmarshal(b[:n], &h) != nil {
+		return &LockedError{}
+	}
+	return &LockedError{PID: h.PID, Host: h.Host, Since: h.Since}
+}
+
+// operation is one write waiting for its turn. It must change nothing before it is sure not to
+// fail, and may be run again after a rollback.
+type operation struct {
+	do   func(*boltTx) error
+	err  error
+	done chan struct{}
+}
+
+// update hands a write to the writer and waits until it is on disk. A context that ends does not
+// end the wait: whoever is told "it failed" must be able to rely on it.
+func (s *Bolt) update(ctx context.Context, do func(*boltTx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	o := &operation{do: do, done: make(chan struct{})}
+	s.mu.RLock()
+	if s.closed {
+		s.mu.RUnlock()
+		return ErrClosed
+	}
+	s.ops <- o
+	s.mu.RUnlock()
+	<-o.done
+	return o.err
+}
+
+// maxBatch bounds how many writes share one sync of the disk.
+const maxBatch = 256
+
+// writer is the group commit: whatever came while the last batch was being synced is the next
+// one. One writer alone waits for nobody.
+func (s *Bolt) writer() {
+	defer close(s.end)
+	for {
+		var batch []*operation
+		select {
+		case o := <-s.ops:
+			batch = append(batch, o)
+		case <-s.quit:
+			select {
+			case o := <-s.ops:
+				batch = append(batch, o)
+			default:
+				return
+			}
+		}
+		s.commit(gather(batch, s.ops))
+	}
+}
+
+func gather(batch []*operation, ops <-chan *operation) []*operation {
+	for len(batch) < maxBatch {
+		select {
+		case o := <-ops:
+			batch = append(batch, o)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// commit writes a batch. When it fails as a whole, each write gets a transaction of its own, so
+// that one that is too large does not fail the others.
+func (s *Bolt) commit(batch []*operation) {
+	err := s.transact(batch)
+	if err != nil && len(batch) > 1 && s.broken.Load() == nil {
+		for _, o := range batch {
+			if e := s.transact([]*operation{o}); e != nil {
+				o.err = e
+			}
+		}
+		err = nil
+	}
+	for _, o := range batch {
+		if err != nil {
+			o.err = err
+		}
+		close(o.done)
+	}
+}
+
+// transact runs the operations in one transaction. Errors of single operations stay with them.
+func (s *Bolt) transact(batch []*operation) (err error) {
+	defer func() {
+		if errors.Is(err, ErrCorrupt) {
+			_ = s.fail(err) // bbolt lost its way in the middle of a write
+		}
+	}()
+	defer faults(&err)()
+	if b := s.broken.Load(); b != nil {
+		return *b
+	}
+	tx, err := s.db.Begin(true)
+	if err != nil {
+		return clean("beginning a write", err)
+	}
+	defer func() { _ = tx.Rollback() }() // no-op after a commit
+	t := newBoltTx(tx)
+	dirty := false
+	for _, o := range batch {
+		t.dirty = false
+		o.err = o.do(t)
+		if o.err != nil && t.dirty {
+			return fmt.Errorf("outbox: half a write was undone: %w", o.err) // nothing of this transaction may stay
+		}
+		dirty = dirty || t.dirty
+	}
+	if !dirty {
+		return nil
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	fail.Point("commit.before")
+	if err := tx.Commit(); err != nil {
+		if full(err) {
+			return ErrFull
+		}
+		return s.fail(clean("writing", err))
+	}
+	fail.Point("commit.after")
+	return nil
+}
+
+// fail stops all writes: the disk failed at a moment when nobody knows what it holds, so the file
+// must be opened again. A full disk is another matter: bbolt finds out before it changes anything
+// that counts.
+func (s *Bolt) fail(err error) error {
+	err = fmt.Errorf("%w: %w", ErrBroken, err)
+	s.broken.Store(&err)
+	return err
+}
+
+// syncDir makes a rename last.
+func syncDir(path string) error {
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, syscall.EINVAL) {
+		return err
+	}
+	return nil
+}
