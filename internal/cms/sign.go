@@ -1,0 +1,302 @@
+package cms
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"time"
+)
+
+// SignOptions says how to sign. Certificate and Signer are required.
+type SignOptions struct {
+	Certificate *x509.Certificate // the signer's, with an RSA key
+	Signer      crypto.Signer     // its private key, in memory or in a card; one signature is asked per message
+	Scheme      Scheme            // zero = [PSSWithSHA256]; PSS has a salt as long as the digest
+	Encoding    Encoding
+	SigningTime time.Time // to the second, in UTC; zero = no such attribute
+	// Include are the certificates to put into the message, in this order; may be empty. Certificate is not added by
+	// itself.
+	Include []*x509.Certificate
+	ByKeyID bool // name the signer by the subject key identifier of Certificate
+	// NoAttributes signs the content itself, without signed attributes: ETKs (dossier 02 A.1) and very old messages.
+	NoAttributes bool
+	// NoProtection leaves the algorithm-protection attribute out, as senders before 2.0 of the official library.
+	NoProtection bool
+	// BareRSA writes rsaEncryption as signature algorithm of PKCS #1 v1.5, without the hash, as ETKs have it.
+	BareRSA bool
+}
+
+// SignedWriter writes a SignedData around what is written to it. Its errors are those of the writer below and of the
+// signer, [ErrKey] and [ErrAlgorithm]. After an error the output is of no use.
+type SignedWriter struct {
+	w       io.Writer
+	o       SignOptions
+	digest  hash.Hash
+	content io.WriteCloser
+	size    int64 // announced, DER only
+	written int64
+	closed  bool
+}
+
+// errSize is the caller's mistake of announcing another size than it writes.
+var errSize = errors.New("cms: content is not as long as announced")
+
+// NewSignedWriter begins a message on w. Size is that of the content, needed in DER and not looked at in BER. Close ends
+// the message and does not close w.
+func NewSignedWriter(w io.Writer, size int64, o SignOptions) (*SignedWriter, error) {
+	o, err := o.check()
+	if err != nil {
+		return nil, err
+	}
+	s := &SignedWriter{w: w, o: o, digest: o.Scheme.Hash.New(), size: size}
+	var head []byte
+	if o.Encoding == BER {
+		s.content = newSegmenter(w)
+		head = s.headBER()
+	} else {
+		s.content = nopCloser{w}
+		head = s.headDER()
+	}
+	if _, err := w.Write(head); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// SignedSize is the length of a DER message with so much content.
+func SignedSize(size int64, o SignOptions) (int64, error) {
+	o, err := o.check()
+	if err != nil {
+		return 0, err
+	}
+	o.Encoding = DER
+	s := &SignedWriter{o: o, size: size}
+	return int64(len(s.headDER())) + size + int64(len(s.tail(o.signerInfo(o.blank())))), nil
+}
+
+func (o SignOptions) check() (SignOptions, error) {
+	if o.Certificate == nil || o.Signer == nil {
+		return o, fmt.Errorf("%w: signer or certificate missing", ErrKey)
+	}
+	public, ok := o.Certificate.PublicKey.(*rsa.PublicKey)
+	if !ok {
+		return o, fmt.Errorf("%w: not RSA", ErrKey)
+	}
+	if !public.Equal(o.Signer.Public()) {
+		return o, fmt.Errorf("%w: the signer has another key than the certificate", ErrKey)
+	}
+	if o.ByKeyID && len(o.Certificate.SubjectKeyId) == 0 {
+		return o, fmt.Errorf("%w: certificate without subject key identifier", ErrKey)
+	}
+	if o.Scheme == (Scheme{}) {
+		o.Scheme = PSSWithSHA256
+	}
+	switch o.Scheme.Hash {
+	case crypto.SHA256, crypto.SHA384, crypto.SHA512:
+	default:
+		return o, fmt.Errorf("%w: digest", ErrAlgorithm)
+	}
+	if o.Scheme.Padding != PSS && o.Scheme.Padding != PKCS1v15 {
+		return o, fmt.Errorf("%w: padding", ErrAlgorithm)
+	}
+	return o, nil
+}
+
+func (o SignOptions) digestAlgorithm() Algorithm {
+	return Algorithm{hashOID(o.Scheme.Hash), derNull}
+}
+
+func (o SignOptions) signatureAlgorithm() Algorithm {
+	switch {
+	case o.Scheme.Padding == PSS:
+		return Algorithm{OIDRSAPSS, der(tagSequence, paddingParameters(o.Scheme.Hash, o.Scheme.Hash),
+			der(context2|constructed, derInt(o.Scheme.Hash.Size())))}
+	case o.BareRSA:
+		return Algorithm{OIDRSAEncryption, derNull}
+	case o.Scheme.Hash == crypto.SHA384:
+		return Algorithm{OIDSHA384WithRSA, derNull}
+	case o.Scheme.Hash == crypto.SHA512:
+		return Algorithm{OIDSHA512WithRSA, derNull}
+	}
+	return Algorithm{OIDSHA256WithRSA, derNull}
+}
+
+// paddingParameters is what PSS and OAEP parameters begin with. Values that are the default (SHA-1) are left out, as DER
+// demands.
+func paddingParameters(h, mgf crypto.Hash) []byte {
+	var out []byte
+	if h != crypto.SHA1 {
+		out = der(context0|constructed, Algorithm{hashOID(h), derNull}.der())
+	}
+	if mgf != crypto.SHA1 {
+		inner := Algorithm{hashOID(mgf), derNull}.der()
+		out = append(out, der(context1|constructed, Algorithm{OIDMGF1, inner}.der())...)
+	}
+	return out
+}
+
+// version of SignedData and of SignerInfo alike (RFC 5652 sections 5.1 and 5.3).
+func (o SignOptions) version() []byte {
+	if o.ByKeyID {
+		return derInt(3)
+	}
+	return derInt(1)
+}
+
+func (s *SignedWriter) headBER() []byte {
+	h := append([]byte{tagSequence, 0x80}, derOID(OIDSignedData)...)
+	h = append(h, context0|constructed, 0x80, tagSequence, 0x80)
+	h = append(h, s.o.version()...)
+	h = append(h, der(tagSet, s.o.digestAlgorithm().der())...)
+	h = append(h, tagSequence, 0x80)
+	h = append(h, derOID(OIDData)...)
+	return append(h, context0|constructed, 0x80, tagOctetString|constructed, 0x80)
+}
+
+// headDER works from the content outwards, since each length holds those within.
+func (s *SignedWriter) headDER() []byte {
+	octets := wrapSize(s.size)
+	id := derOID(OIDData)
+	encap := int64(len(id)) + wrapSize(octets)
+	algorithms := der(tagSet, s.o.digestAlgorithm().der())
+	body := int64(len(s.o.version())+len(algorithms)) + wrapSize(encap) +
+		int64(len(s.tail(s.o.signerInfo(s.o.blank()))))
+	kind := derOID(OIDSignedData)
+	h := appendHeader(nil, tagSequence, int(int64(len(kind))+wrapSize(wrapSize(body))))
+	h = append(h, kind...)
+	h = appendHeader(h, context0|constructed, int(wrapSize(body)))
+	h = appendHeader(h, tagSequence, int(body))
+	h = append(h, s.o.version()...)
+	h = append(h, algorithms...)
+	h = appendHeader(h, tagSequence, int(encap))
+	h = append(h, id...)
+	h = appendHeader(h, context0|constructed, int(octets))
+	return appendHeader(h, tagOctetString, int(s.size))
+}
+
+var eoc = []byte{0, 0}
+
+// tail is what follows the content.
+func (s *SignedWriter) tail(signer []byte) []byte {
+	var certs, t []byte
+	for _, c := range s.o.Include {
+		certs = append(certs, c.Raw...)
+	}
+	signers := der(tagSet, signer)
+	if s.o.Encoding == DER {
+		if len(certs) > 0 {
+			parts := make([][]byte, len(s.o.Include))
+			for i, c := range s.o.Include {
+				parts[i] = c.Raw
+			}
+			t = derSet(context0|constructed, parts)
+		}
+		return append(t, signers...)
+	}
+	t = append(t, 0, 0, 0, 0, 0, 0) // string, [0], encapContentInfo
+	if len(certs) > 0 {
+		t = append(t, context0|constructed, 0x80)
+		t = append(t, certs...)
+		t = append(t, eoc...)
+	}
+	t = append(t, signers...)
+	return append(t, 0, 0, 0, 0, 0, 0) // SignedData, [0], ContentInfo
+}
+
+// Write takes content in.
+func (s *SignedWriter) Write(p []byte) (int, error) {
+	if s.closed {
+		return 0, io.ErrClosedPipe
+	}
+	s.written += int64(len(p))
+	if s.o.Encoding == DER && s.written > s.size {
+		return 0, errSize
+	}
+	s.digest.Write(p)
+	return s.content.Write(p)
+}
+
+// Close signs and writes the end of the message.
+func (s *SignedWriter) Close() error {
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	if s.o.Encoding == DER && s.written != s.size {
+		return errSize
+	}
+	if err := s.content.Close(); err != nil {
+		return err
+	}
+	digest := s.digest.Sum(nil)
+	signed := digest
+	if !s.o.NoAttributes {
+		d := s.o.Scheme.Hash.New()
+		d.Write(s.o.attributes(tagSet, digest))
+		signed = d.Sum(nil)
+	}
+	var opts crypto.SignerOpts = s.o.Scheme.Hash
+	if s.o.Scheme.Padding == PSS {
+		opts = &rsa.PSSOptions{SaltLength: s.o.Scheme.Hash.Size(), Hash: s.o.Scheme.Hash}
+	}
+	value, err := s.o.Signer.Sign(rand.Reader, signed, opts)
+	if err != nil {
+		return fmt.Errorf("cms: sign: %w", err)
+	}
+	if _, blank := s.o.blank(); len(value) != len(blank) {
+		return fmt.Errorf("%w: signature of another length than the key", ErrKey)
+	}
+	_, err = s.w.Write(s.tail(s.o.signerInfo(digest, value)))
+	return err
+}
+
+// blank returns a digest and a signature of the right length, to measure with.
+func (o SignOptions) blank() (digest, value []byte) {
+	public := o.Certificate.PublicKey.(*rsa.PublicKey) // checked
+	return make([]byte, o.Scheme.Hash.Size()), make([]byte, public.Size())
+}
+
+func (o SignOptions) signerInfo(digest, value []byte) []byte {
+	sid := der(tagSequence, o.Certificate.RawIssuer, derSerial(o.Certificate.SerialNumber))
+	if o.ByKeyID {
+		sid = der(context0, o.Certificate.SubjectKeyId)
+	}
+	var attributes []byte
+	if !o.NoAttributes {
+		attributes = o.attributes(context0|constructed, digest)
+	}
+	return der(tagSequence, o.version(), sid, o.digestAlgorithm().der(), attributes,
+		o.signatureAlgorithm().der(), der(tagOctetString, value))
+}
+
+// attributes is the list of signed attributes: with tag SET what is signed, with [0] what is sent.
+func (o SignOptions) attributes(tag byte, digest []byte) []byte {
+	attribute := func(t OID, value []byte) []byte { return der(tagSequence, derOID(t), der(tagSet, value)) }
+	list := [][]byte{
+		attribute(OIDContentType, derOID(OIDData)),
+		attribute(OIDMessageDigest, der(tagOctetString, digest)),
+	}
+	if !o.SigningTime.IsZero() {
+		list = append(list, attribute(OIDSigningTime, derTime(o.SigningTime)))
+	}
+	if !o.NoProtection {
+		a := o.signatureAlgorithm()
+		list = append(list, attribute(OIDAlgorithmProtection, der(tagSequence, o.digestAlgorithm().der(),
+			der(context1|constructed, derOID(a.OID), a.Parameters))))
+	}
+	return derSet(tag, list)
+}
+
+// derTime writes a Time: UTCTime from 1950 to 2049, else GeneralizedTime (RFC 5652 section 11.3).
+func derTime(t time.Time) []byte {
+	t = t.UTC()
+	if y := t.Year(); y < 1950 || y >= 2050 {
+		return der(tagGenTime, []byte(t.Format("20060102150405Z")))
+	}
+	return der(tagUTCTime, []byte(t.Format("060102150405Z")))
+}
