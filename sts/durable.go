@@ -47,7 +47,7 @@ const (
 // ErrClosed reports a [DurableSource] that has no valid token and was closed.
 var ErrClosed error = reason("sts: the token source is closed")
 
-// errNotThere ends a look into the store that found nothing; nobody sees it.
+// errNotThere ends the first look into the store if it found nothing; no caller sees it.
 var errNotThere = reason("sts: no token in the store")
 
 // DurableSource is a [TokenSource] for whoever must keep working while the STS is down: see
@@ -82,7 +82,8 @@ type DurableSource struct {
 
 // flight is one shared attempt to get a token.
 type flight struct {
-	lookOnly bool // into the store; the source is not asked
+	lookOnly bool      // into the store; the source is not asked
+	past     time.Time // end of the token at hand at the start: one that ends later is wanted
 	done     chan struct{}
 	tok      *Token
 	err      error
@@ -159,6 +160,11 @@ func Durable(src TokenSource, opts ...DurableOption) (*DurableSource, error) {
 		}
 	}
 	d.base, d.end = context.WithCancel(context.Background())
+	if d.keep != nil {
+		d.mu.Lock()
+		d.start(d.base, true) // at once, so that a renewal that is due is not missed
+		d.mu.Unlock()
+	}
 	d.work.Go(d.run)
 	return d, nil
 }
@@ -194,8 +200,8 @@ func (d *DurableSource) token(ctx context.Context, person bool) (*Token, error) 
 	case <-ctx.Done():
 		return nil, waitEnded(ctx.Err())
 	}
-	if fl.err != nil && fl.lookOnly && person {
-		return d.token(ctx, person) // software had the store looked into; now the source is asked
+	if fl.err != nil && fl.lookOnly && (person || errors.Is(fl.err, errNotThere)) {
+		return d.token(ctx, person) // the store has none: now the source is asked
 	}
 	return fl.tok, fl.err
 }
@@ -234,6 +240,9 @@ func (d *DurableSource) atHand(ctx context.Context, person bool, now time.Time) 
 // start begins a flight, with the lock held.
 func (d *DurableSource) start(ctx context.Context, lookOnly bool) *flight {
 	fl := &flight{lookOnly: lookOnly, done: make(chan struct{})}
+	if d.tok != nil {
+		fl.past = d.tok.NotOnOrAfter
+	}
 	d.flight = fl
 	// The work keeps the values of the first caller's context, not its end.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -241,7 +250,7 @@ func (d *DurableSource) start(ctx context.Context, lookOnly bool) *flight {
 	d.work.Go(func() {
 		defer cancel()
 		defer stop()
-		tok, stored, err := d.obtain(ctx, lookOnly)
+		tok, stored, err := d.obtain(ctx, fl)
 		fl.tok, fl.err = d.settle(tok, stored, err, time.Now().Round(0))
 		close(fl.done)
 		d.poke()
@@ -260,12 +269,12 @@ func (d *DurableSource) poke() {
 // obtain gets a token from the store, or from the source and puts it into the store. stored tells
 // which. The lock is taken only when the store has none, and the store is read again under it:
 // whoever held it before may just have put one there.
-func (d *DurableSource) obtain(ctx context.Context, lookOnly bool) (tok *Token, stored bool, err error) {
+func (d *DurableSource) obtain(ctx context.Context, fl *flight) (tok *Token, stored bool, err error) {
 	if d.keep != nil {
-		if tok := d.read(ctx); tok != nil {
+		if tok := d.read(ctx, fl.past); tok != nil {
 			return tok, true, nil
 		}
-		if lookOnly {
+		if fl.lookOnly {
 			return nil, false, errNotThere
 		}
 		lock, cancel := context.WithTimeout(ctx, d.issueTimeout+lockGrace)
@@ -273,7 +282,7 @@ func (d *DurableSource) obtain(ctx context.Context, lookOnly bool) (tok *Token, 
 		cancel()
 		if err == nil {
 			defer unlock()
-			if tok := d.read(ctx); tok != nil {
+			if tok := d.read(ctx, fl.past); tok != nil {
 				return tok, true, nil
 			}
 		} else {
@@ -299,8 +308,8 @@ func (d *DurableSource) obtain(ctx context.Context, lookOnly bool) (tok *Token, 
 	return tok, false, nil
 }
 
-// read returns the token of the store if it is better than the one at hand.
-func (d *DurableSource) read(ctx context.Context) *Token {
+// read returns the token of the store if it ends after past and was not dropped.
+func (d *DurableSource) read(ctx context.Context, past time.Time) *Token {
 	access, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	now := time.Now().Round(0)
@@ -309,10 +318,7 @@ func (d *DurableSource) read(ctx context.Context) *Token {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.lookedAt = now
-	if tok == nil {
-		return nil
-	}
-	if tok.ID == d.drops.id || d.tok != nil && !tok.NotOnOrAfter.After(d.tok.NotOnOrAfter) {
+	if tok == nil || tok.ID == d.drops.id || !tok.NotOnOrAfter.After(past) {
 		return nil
 	}
 	return tok

@@ -8,14 +8,9 @@ import (
 	"github.com/ehealth-continuity/ehealth/fault"
 )
 
-// run is the background: it takes the token from the store at the start, renews it when its time
-// has come, and announces its end. It sleeps in between.
+// run is the background: it renews the token when its time has come and announces its end. It
+// sleeps in between.
 func (d *DurableSource) run() {
-	if d.keep != nil {
-		if tok := d.read(d.base); tok != nil {
-			d.adopt(tok, time.Now().Round(0))
-		}
-	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -29,19 +24,6 @@ func (d *DurableSource) run() {
 		if next := d.attend(time.Now().Round(0)); !next.IsZero() {
 			timer.Reset(time.Until(next))
 		}
-	}
-}
-
-// adopt takes the token found at the start, unless a caller was faster.
-func (d *DurableSource) adopt(tok *Token, now time.Time) {
-	d.mu.Lock()
-	taken := d.tok == nil
-	if taken {
-		d.take(tok, now)
-	}
-	d.mu.Unlock()
-	if taken {
-		d.events.emit(arrival(Adopted, tok, now)...)
 	}
 }
 
@@ -104,8 +86,10 @@ func (d *DurableSource) settle(tok *Token, stored bool, err error, now time.Time
 		events = arrival(kind, tok, now)
 	case d.closed:
 		err = localError(ErrClosed)
-	case err == errNotThere:
-		err = d.failed
+	case errors.Is(err, errNotThere):
+		if d.failed != nil {
+			err = d.failed
+		}
 	default:
 		events = d.fail(err, now)
 	}
