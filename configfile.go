@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,8 +50,9 @@ type File struct {
 	Identity FileKeystore  `json:"identity"`
 	Login    *FileKeystore `json:"login"`
 	Caller   FileCaller    `json:"caller"`
-	// People are further callers that [LoadConfigAs] can choose by role.
-	People []FilePerson `json:"people"`
+	// People and Organisations are further callers that [LoadConfigAs] can choose by role.
+	People        []FilePerson `json:"people"`
+	Organisations []FilePerson `json:"organisations"`
 	// TokenValidity and InsurabilityTimeout are durations such as "12h" or "5s"; "" = default.
 	TokenValidity       string `json:"tokenValidity"`
 	InsurabilityTimeout string `json:"insurabilityTimeout"`
@@ -98,8 +100,8 @@ type FilePerson struct {
 // LoadConfig reads a configuration file. Errors name the field, never its content.
 func LoadConfig(path string) (Config, error) { return LoadConfigAs(path, "") }
 
-// LoadConfigAs reads a configuration file and takes the first of its people whose role is
-// as for the caller; "" means the caller of the file itself.
+// LoadConfigAs reads a configuration file and takes the first of its people, then of its
+// organisations, whose role is as for the caller; "" means the caller of the file itself.
 func LoadConfigAs(path, as string) (Config, error) {
 	f, err := readFile(path)
 	if err != nil {
@@ -145,7 +147,7 @@ func readFile(path string) (*File, error) {
 }
 
 func (f *File) become(role string) error {
-	for _, p := range f.People {
+	for _, p := range append(slices.Clone(f.People), f.Organisations...) {
 		if p.Role == role {
 			f.Identity, f.Login, f.Caller = p.Identity, p.Login, p.Caller
 			return nil

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,10 +18,7 @@ import (
 
 	"github.com/ehealth-continuity/ehealth"
 	"github.com/ehealth-continuity/ehealth/identity"
-	"github.com/ehealth-continuity/ehealth/insurability"
-	"github.com/ehealth-continuity/ehealth/keystore"
 	"github.com/ehealth-continuity/ehealth/sandbox"
-	"github.com/ehealth-continuity/ehealth/sts"
 )
 
 // variable names the environment file.
@@ -133,13 +131,8 @@ func open(t *testing.T, role string, change func(*ehealth.Config)) *ehealth.Plat
 // config loads the configuration for a role of the file's people or organisations; "" is the caller of the file.
 func config(t *testing.T, role string) ehealth.Config {
 	t.Helper()
-	for _, o := range env.facts.Organisations {
-		if o.Role == role {
-			return organisation(t, o)
-		}
-	}
 	found := role == ""
-	for _, p := range env.facts.People {
+	for _, p := range append(slices.Clone(env.facts.People), env.facts.Organisations...) {
 		found = found || p.Role == role
 	}
 	if !found {
@@ -153,35 +146,6 @@ func load(t *testing.T, role string) ehealth.Config {
 	cfg, err := ehealth.LoadConfigAs(env.path, role)
 	if err != nil {
 		t.Fatal(err)
-	}
-	return cfg
-}
-
-// organisation is the configuration of the file with an organisation as its caller.
-func organisation(t *testing.T, o ehealth.FilePerson) ehealth.Config {
-	t.Helper()
-	cfg := load(t, "")
-	at := func(p string) string {
-		if p == "" || filepath.IsAbs(p) {
-			return p
-		}
-		return filepath.Join(filepath.Dir(env.path), p)
-	}
-	password := o.Identity.Password
-	if password == "" {
-		b, err := os.ReadFile(at(o.Identity.PasswordFile))
-		if err != nil {
-			t.Fatal(err)
-		}
-		password, _, _ = strings.Cut(string(b), "\n")
-	}
-	cfg.Identity, cfg.Login, cfg.Session = keystore.File(at(o.Identity.Keystore), password), nil, sts.Identity{}
-	number, err := identity.ParseNIHII(o.Caller.NIHII)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.Caller = insurability.Caller{
-		Quality: identity.Quality(o.Caller.Quality), NIHII: number, Name: o.Caller.Name, SiteID: o.Caller.SiteID,
 	}
 	return cfg
 }

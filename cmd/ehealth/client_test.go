@@ -203,6 +203,12 @@ func TestUsage(t *testing.T) {
 		{"no key store", []string{"token", "--config", nokeys}},
 		{"addresses without TLS", []string{"token", "--config", plain}},
 		{"unknown incident", []string{"drill", "INC-1999"}},
+		{"two patients", []string{"insurability", insured, "15073199817", "--config", config}},
+		{"number for a command", []string{insured}},
+		{"number for a file", []string{"insurability", insured, "--config", insured}},
+		{"number for a flag", []string{"insurability", "--" + insured, "--config", config}},
+		{"number for a role", []string{"token", "--config", config, "--as", insured}},
+		{"number for an incident", []string{"drill", insured}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if r := call(t, c.args...); r.code != usage || r.err == "" {

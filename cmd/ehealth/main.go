@@ -21,6 +21,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -48,7 +50,29 @@ type cli struct {
 // streams is where a command writes: results to out, everything else to err.
 type streams struct{ out, err io.Writer }
 
-func main() { os.Exit(run(os.Args[1:], streams{os.Stdout, os.Stderr})) }
+func main() { os.Exit(run(os.Args[1:], streams{os.Stdout, withoutNumbers{os.Stderr}})) }
+
+// withoutNumbers masks what looks like a person's number: error texts of other packages quote
+// arguments, and a patient's number may be mistyped or stand in the wrong place.
+type withoutNumbers struct{ w io.Writer }
+
+var elevenDigits = regexp.MustCompile(`\d[\d.\- /]{9,16}\d`)
+
+func (m withoutNumbers) Write(b []byte) (int, error) {
+	_, err := m.w.Write(elevenDigits.ReplaceAllFunc(b, func(n []byte) []byte {
+		digits := 0
+		for _, c := range n {
+			if c >= '0' && c <= '9' {
+				digits++
+			}
+		}
+		if digits != 11 {
+			return n
+		}
+		return []byte("[number withheld]")
+	}))
+	return len(b), err
+}
 
 func run(args []string, io streams) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -94,7 +118,7 @@ func report(io streams, err error) int {
 			fmt.Fprintln(io.err, "ehealth:", werr)
 		}
 	}
-	fmt.Fprintln(io.err, "ehealth:", err)
+	fmt.Fprintln(io.err, "ehealth:", strings.TrimPrefix(err.Error(), "ehealth: "))
 	if !isFault {
 		if _, usage := errors.AsType[usageError](err); usage {
 			return exitUsage

@@ -27,15 +27,26 @@ var (
 	ErrMismatch = fault.AsSafe(errors.New("exchange: answer does not match the question"))
 )
 
-// failure is a failed attempt with what the decision on the next one needs.
-type failure struct {
-	*fault.Error
-	rule     fault.Rule
-	mismatch bool // the answer belongs to somebody else
+// failure is a failed attempt with what its classification says about a repeat.
+type failure = resilience.Failure
+
+// attempt sends the call once.
+func (x *Exchanger) attempt(ctx context.Context, a *resilience.Attempt, c *Call) (*Answer, error) {
+	ans, f := x.once(ctx, a.Endpoint, c)
+	j, judges := c.Security.(Judge)
+	if f != nil {
+		if judges && f.Fault.Kind == fault.Denied {
+			j.Denied(f.Fault)
+		}
+		return nil, f
+	}
+	if judges {
+		j.Served(c.Service)
+	}
+	return ans, nil
 }
 
-// attempt sends the call once to ep.
-func (x *Exchanger) attempt(ctx context.Context, c *Call, ep resilience.Endpoint) (*Answer, *failure) {
+func (x *Exchanger) once(ctx context.Context, ep resilience.Endpoint, c *Call) (*Answer, *failure) {
 	fe := &fault.Error{Op: c.Op, Service: c.Service, Endpoint: ep.URL}
 	envelope, err := c.Security.Secure(ctx, c.Body)
 	if err != nil {
@@ -143,7 +154,7 @@ func unsecured(fe *fault.Error, err error) *failure {
 		fe.Kind, fe.Code, fe.Ticket, fe.Notice = inner.Kind, inner.Code, inner.Ticket, inner.Notice
 		fe.RetryAfter = inner.RetryAfter
 	}
-	return &failure{Error: fe, rule: fault.Rule{Kind: fe.Kind, Outcome: fe.Outcome}}
+	return &failure{Fault: fe, Rule: fault.Rule{Kind: fe.Kind, Outcome: fe.Outcome}, NotHere: true}
 }
 
 // mismatch drops an answer to somebody else's question, together with its connection: whoever
@@ -153,7 +164,7 @@ func (x *Exchanger) mismatch(fe *fault.Error, err error) *failure {
 	r := fault.Rule{Kind: fault.Security, Outcome: fault.Unknown, Retry: fault.RetryReadsOnly, Switch: fault.SwitchReadsOnly}
 	fe.Kind, fe.Outcome, fe.Notice = r.Kind, r.Outcome, noticeWrong
 	fe.Err = fault.AsSafe(fmt.Errorf("%w: %w", ErrMismatch, err))
-	return &failure{Error: fe, rule: r, mismatch: true}
+	return &failure{Fault: fe, Rule: r}
 }
 
 func lost(fe *fault.Error, err error, stage fault.Stage) *failure {
@@ -165,7 +176,7 @@ func lost(fe *fault.Error, err error, stage fault.Stage) *failure {
 	if r.Kind == fault.Security {
 		fe.Notice = noticeKey
 	}
-	return &failure{Error: fe, rule: r}
+	return &failure{Fault: fe, Rule: r}
 }
 
 // notSOAP classifies an HTTP answer without a usable message. parsing is why the body was
@@ -178,5 +189,5 @@ func notSOAP(fe *fault.Error, status int, h http.Header, parsing error) *failure
 		fe.RetryAfter, _ = fault.ParseRetryAfter(h.Get("Retry-After"), time.Now())
 	}
 	fe.Err = fault.AsSafe(fmt.Errorf("%w: %w", ErrNotSOAP, parsing))
-	return &failure{Error: fe, rule: r}
+	return &failure{Fault: fe, Rule: r}
 }

@@ -12,9 +12,10 @@ import (
 
 // Notices of dossier 06 part D that this layer decides on.
 const (
-	noticeWrong = "D-WRONG"
-	noticeKey   = "D-KEY"
-	noticeClock = "D-CLOCK"
+	noticeWrong  = "D-WRONG"
+	noticeUnsure = "D-UNSURE"
+	noticeKey    = "D-KEY"
+	noticeClock  = "D-CLOCK"
 )
 
 // Fault is the cause of an error that a SOAP fault reported. Its text is the fault's code
@@ -29,6 +30,9 @@ func (f *Fault) Error() string {
 	return "SOAP fault " + f.FaultCode
 }
 
+// SafeError is Error: a code holds no personal data.
+func (f *Fault) SafeError() string { return f.Error() }
+
 // SkewError says that this computer's clock and the platform's differ, as seen in the Date
 // header of a refusal.
 type SkewError struct{ Skew time.Duration } // positive: our clock is ahead
@@ -37,6 +41,9 @@ type SkewError struct{ Skew time.Duration } // positive: our clock is ahead
 func (e *SkewError) Error() string {
 	return fmt.Sprintf("this computer's clock is off by %d minutes", int(e.Skew.Round(time.Minute).Minutes()))
 }
+
+// Minutes is the difference in whole minutes, without its sign.
+func (e *SkewError) Minutes() int { return int(e.Skew.Abs().Round(time.Minute).Minutes()) }
 
 // SafeError is Error.
 func (e *SkewError) SafeError() string { return e.Error() }
@@ -67,7 +74,7 @@ func soapFault(fe *fault.Error, f *soap.Fault, h http.Header) *failure {
 			e.Notice, e.Err = noticeClock, errors.Join(&SkewError{skew}, e.Err)
 		}
 	}
-	return &failure{Error: e, rule: r}
+	return &failure{Fault: e, Rule: r}
 }
 
 // text picks the English message, else the first one.

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -17,8 +18,6 @@ const (
 	DefaultTimeout = 15 * time.Second
 	// DefaultMaxAnswer bounds what is read of one answer, in bytes.
 	DefaultMaxAnswer = 8 << 20
-	// MaxAttempts bounds the attempts of one call, over all addresses.
-	MaxAttempts = 6
 	// ClockSkew is how far our clock and the platform's Date header may differ before a
 	// refusal is blamed on the clock (dossier 01 H, row 3).
 	ClockSkew = time.Minute
@@ -31,6 +30,9 @@ type Options struct {
 	UserAgent string               // required, tokens name/version (dossier 01 C.3)
 	From      string               // required, e-mail address of the software's support (dossier 01 C.3)
 	MaxAnswer int64                // bytes; 0 = DefaultMaxAnswer
+	// Engine holds the policies and what they remember, and should be one per process; nil =
+	// an engine of its own with all defaults.
+	Engine *resilience.Engine
 }
 
 // Exchanger performs calls. It is safe for concurrent use.
@@ -39,7 +41,7 @@ type Exchanger struct {
 	dir       resilience.Directory
 	ua, from  string
 	maxAnswer int64
-	addresses resilience.Addresses
+	pipeline  *resilience.Pipeline[*Call, *Answer]
 }
 
 // New returns an Exchanger.
@@ -54,8 +56,19 @@ func New(o Options) (*Exchanger, error) {
 	if x.maxAnswer <= 0 {
 		x.maxAnswer = DefaultMaxAnswer
 	}
+	engine := o.Engine
+	if engine == nil {
+		var err error
+		if engine, err = resilience.New(resilience.Config{}); err != nil {
+			return nil, err
+		}
+	}
+	x.pipeline = resilience.NewPipeline(engine, resilience.Layers[*Call, *Answer]{}, x.attempt)
 	return x, nil
 }
+
+// Describe lists the layers of a call, from the outside in.
+func (x *Exchanger) Describe() []string { return x.pipeline.Describe() }
 
 // Call describes one call. It is not modified and may be used for one Do only.
 type Call struct {
@@ -105,12 +118,6 @@ type Answer struct {
 
 // Do performs the call. The error is always a *fault.Error.
 func (x *Exchanger) Do(ctx context.Context, c *Call) (*Answer, error) {
-	total := c.Timeout
-	if total <= 0 {
-		total = DefaultTimeout
-	}
-	ctx, cancel := context.WithTimeout(ctx, total)
-	defer cancel()
 	all := x.route(c)
 	if len(all) == 0 {
 		return nil, &fault.Error{
@@ -118,7 +125,32 @@ func (x *Exchanger) Do(ctx context.Context, c *Call) (*Answer, error) {
 			Notice: c.Notice, Err: ErrNoAddress,
 		}
 	}
-	return newRun(x, c, all).do(ctx)
+	ans, info, err := x.pipeline.Do(ctx, &resilience.Call{
+		Op: c.Op, Service: c.Service, Class: c.Class, Endpoints: all, Timeout: cmp.Or(max(c.Timeout, 0), DefaultTimeout), Renew: c.Security.Refused,
+	}, c)
+	if err != nil {
+		return nil, c.noticed(err)
+	}
+	ans.Attempts, ans.Alternate = info.Attempts, info.Alternate
+	return ans, nil
+}
+
+// noticed chooses what the person is told about a call that failed. What an attempt decided
+// stands, but "we ask again" is for reads.
+func (c *Call) noticed(err error) error {
+	e, ok := errors.AsType[*fault.Error](err)
+	if !ok {
+		return err
+	}
+	switch {
+	case e.Kind == fault.Canceled:
+		e.Notice = ""
+	case e.Notice == noticeWrong && c.Class != resilience.Read:
+		e.Notice = noticeUnsure
+	case e.Notice == "" && (e.Kind.Temporary() || e.Kind == fault.Protocol):
+		e.Notice = c.Notice
+	}
+	return err
 }
 
 // ErrNoAddress reports a service that the directory does not know.
@@ -129,10 +161,4 @@ func (x *Exchanger) route(c *Call) []resilience.Endpoint {
 		return []resilience.Endpoint{{URL: c.Pin, Active: true}}
 	}
 	return x.dir.Endpoints(c.Service)
-}
-
-// preferred is the address the directory puts first, failures left aside.
-func preferred(all []resilience.Endpoint) string {
-	var fresh resilience.Addresses
-	return fresh.Order(all, time.Time{})[0].URL
 }

@@ -180,10 +180,10 @@ func TestDo(t *testing.T) {
 		{name: "fault first, alternate 404: the fault is told", a: []step{soaStep("SOA-02001", nil)}, b: []step{status(404)}, asked: "ab", kind: fault.Unavailable, outcome: fault.Rejected, code: "SOA-02001", notice: "D-INS-UNKNOWN"},
 		{name: "bad certificate never switches", a: []step{badCertificate}, b: []step{ok("1")}, asked: "a", kind: fault.Security, outcome: fault.NotSent, notice: "D-KEY"},
 		{name: "wrong asker, asked again elsewhere", a: []step{ok("2")}, b: []step{ok("1")}, asked: "ab"},
-		{name: "wrong asker, always", a: []step{ok("2")}, asked: "aaaaaa", kind: fault.Security, outcome: fault.Unknown, notice: "D-WRONG"},
-		{name: "wrong asker, write", a: []step{ok("2")}, b: []step{ok("1")}, class: resilience.ResolvableWrite, asked: "a", kind: fault.Security, outcome: fault.Unknown, notice: "D-WRONG"},
-		{name: "DOCTYPE", a: []step{respond(200, nil, `<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>`)}, asked: "aaaaaa", kind: fault.Protocol, outcome: fault.Unknown, code: "HTTP-200", notice: "D-INS-UNKNOWN"},
-		{name: "redirect is not followed", a: []step{respond(302, http.Header{"Location": {urlB}}, "")}, asked: "aaaaaa", kind: fault.Protocol, outcome: fault.Unknown, code: "HTTP-302", notice: "D-INS-UNKNOWN"},
+		{name: "wrong asker, always", a: []step{ok("2")}, asked: "aaaa", kind: fault.Security, outcome: fault.Unknown, notice: "D-WRONG"},
+		{name: "wrong asker, write", a: []step{ok("2")}, b: []step{ok("1")}, class: resilience.ResolvableWrite, asked: "a", kind: fault.Security, outcome: fault.Unknown, notice: "D-UNSURE"},
+		{name: "DOCTYPE", a: []step{respond(200, nil, `<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>`)}, asked: "aaaa", kind: fault.Protocol, outcome: fault.Unknown, code: "HTTP-200", notice: "D-INS-UNKNOWN"},
+		{name: "redirect is not followed", a: []step{respond(302, http.Header{"Location": {urlB}}, "")}, asked: "aaaa", kind: fault.Protocol, outcome: fault.Unknown, code: "HTTP-302", notice: "D-INS-UNKNOWN"},
 		{name: "too large", a: []step{respond(200, nil, strings.Repeat("x", 1<<17))}, asked: "a", kind: fault.Protocol, outcome: fault.Unknown, notice: "D-INS-UNKNOWN"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
