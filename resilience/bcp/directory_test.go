@@ -171,6 +171,20 @@ func TestDiskFailures(t *testing.T) {
 	}
 }
 
+// TestStoredLater: a list that is in force but not on disk is stored when the network confirms it.
+func TestStoredLater(t *testing.T) {
+	p := world()
+	cfg := (&server{}).config(p, &events{})
+	cfg.Dir, cfg.Embedded = t.TempDir(), p.make(draft{})
+	d := open(t, cfg)
+	if err := d.Offer(cfg.Embedded); err != nil {
+		t.Fatal(err)
+	}
+	if stored, err := os.ReadFile(filepath.Join(cfg.Dir, "servicelist-production.xml")); err != nil || string(stored) != string(cfg.Embedded) {
+		t.Errorf("not stored: %v", err)
+	}
+}
+
 // TestNewerOnDisk: of two processes that share a directory, the slower one does not bring back an older list.
 func TestNewerOnDisk(t *testing.T) {
 	p := world()

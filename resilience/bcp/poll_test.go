@@ -20,22 +20,25 @@ import (
 
 // server is a hand-made list server without sockets.
 type server struct {
-	mu      sync.Mutex
-	doc     []byte
-	token   string
-	status  int
-	etag    string
-	body    func() io.Reader // instead of doc
-	tokens  []time.Time      // when .sha2 was asked
-	lists   int              // how often .xml was answered in full
-	same    int              // how often .xml was answered with 304
-	headers http.Header      // of the last request
+	mu     sync.Mutex
+	doc    []byte
+	token  string
+	status int
+	etag   string
+	body   func() io.Reader // instead of doc
+	tokens []time.Time      // when .sha2 was asked
+	lists  int              // how often .xml was answered in full
+	same   int              // how often .xml was answered with 304
+	hosts  map[string]bool  // that were asked
 }
 
 func (s *server) RoundTrip(rq *http.Request) (*http.Response, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.headers = rq.Header
+	if s.hosts == nil {
+		s.hosts = map[string]bool{}
+	}
+	s.hosts[rq.URL.Host] = true
 	rs := &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, ContentLength: -1, Request: rq, Body: http.NoBody}
 	if s.status != 0 {
 		rs.StatusCode = s.status
@@ -201,6 +204,9 @@ func TestChangeToken(t *testing.T) {
 			if err := d.Refresh(context.Background()); !errors.Is(err, bcp.ErrUnreachable) && status != 304 {
 				t.Errorf("status %d: %v", status, err)
 			}
+		}
+		if len(s.hosts) != 1 {
+			t.Errorf("a redirect was followed: %v", s.hosts)
 		}
 	})
 }

@@ -80,6 +80,7 @@ func TestRoute(t *testing.T) {
 		{"404 at the commanded address", twoNormal, "", read, 0, []fault.Rule{notFound}, "A"},
 		{"404 at the alternate", twoNormal, "A", read, 0, []fault.Rule{notFound}, "BA"},
 		{"certificate of the server", three, "", read, bcp.WhenUnanswered, []fault.Rule{badTLS}, "A"},
+		{"denied, whatever the table says", three, "", read, bcp.WhenUnanswered, []fault.Rule{{Kind: fault.Denied, Outcome: fault.Rejected, Switch: fault.SwitchYes}}, "A"},
 		{"done", three, "", read, 0, []fault.Rule{{Kind: fault.Protocol, Outcome: fault.Done, Switch: fault.SwitchYes}}, "A"},
 	} {
 		b := broken{}
@@ -186,6 +187,9 @@ func TestAwayAndBack(t *testing.T) {
 		time.Sleep(45 * time.Second)
 		if n := share(); n != 1000 {
 			t.Errorf("%d of 1000 at the end", n)
+		}
+		if dir.alerts != 1 {
+			t.Errorf("%d alerts", dir.alerts)
 		}
 		var path []bcp.Mode
 		for _, m := range told {

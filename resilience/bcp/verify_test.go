@@ -100,6 +100,7 @@ func TestVerifyRefuses(t *testing.T) {
 		{"no signature", append(good[:bytes.Index(good, []byte("<ds:Signature")):bytes.Index(good, []byte("<ds:Signature"))], "</ServiceList>"...), bcp.ErrUnsigned},
 		{"wrapped", wrapped, bcp.ErrWrapped},
 		{"two signatures", inside, bcp.ErrWrapped},
+		{"another signature inside", p.make(draft{services: normal + `<x xmlns="urn:x"><ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#"/></x>`}), bcp.ErrWrapped},
 		{"signature first", moveSignature(good), bcp.ErrWrapped},
 		{"same id twice", replace(t, good, `<Service Id="`+genins, `<Service Id="_list`), bcp.ErrWrapped},
 		{"other element", p.make(draft{reference: "service", services: strings.Replace(normal, genins, "s1", 1)}), bcp.ErrOtherElement},
@@ -130,6 +131,7 @@ func TestVerifyRefuses(t *testing.T) {
 		{"comment in an address", p.make(draft{services: strings.Replace(normal, "https://", "https://<!-- -->", 1)}), bcp.ErrFormat},
 		{"http, known service", p.make(draft{services: strings.Replace(normal, esb, "http://esb.example", 1)}), bcp.ErrScheme},
 		{"unknown host, known service", p.make(draft{services: strings.Replace(normal, esb, "https://evil.example", 1)}), bcp.ErrHost},
+		{"unknown host, one service of two", p.make(draft{services: strings.Replace(normal, esb, "https://evil.example", 1) + ep(esb+"/s")}), bcp.ErrHost},
 		{"other port, known service", p.make(draft{services: strings.Replace(normal, esb, esb+":8443", 1)}), bcp.ErrHost},
 		{"nothing but unknown hosts", p.make(draft{services: ep("https://evil.example/x")}), bcp.ErrHost},
 	} {
