@@ -40,7 +40,8 @@ type connector struct {
 	urls  map[string]string // default address by service, for those that no list names
 	stop  context.CancelFunc
 	ask   *questions
-	logon *logon
+	logon *logon // with the certificate
+	user  *logon // one more user, with the identity card
 
 	mu  sync.Mutex
 	tok *sts.Token
@@ -79,7 +80,10 @@ func startConnector(s *sandbox.Sandbox, o *sandbox.Organisation, opt connectorOp
 	}
 	c.java = newJavaHTTP(opt.dial, s.Roots(), connectorConnect, connectorRead)
 	var err error
-	if c.logon, err = newLogon(s, o, c.java, opt.validity); err != nil {
+	if c.logon, err = newLogon(s, o, o.Holder.Authentication, c.java, opt.validity); err != nil {
+		return nil, err
+	}
+	if c.user, err = newLogon(s, o, o.Holder.EID, c.java, opt.validity); err != nil {
 		return nil, err
 	}
 	var ctx context.Context
@@ -102,19 +106,14 @@ func (c *connector) close() {
 
 var errSessionOver = errors.New("drill: session is not or no longer valid")
 
-// login opens a session, once. Nobody waits for anybody else's.
+// login opens a session for one more user.
 func (c *connector) login(ctx context.Context) error {
-	tok, err := c.logon.issue(ctx)
-	if err != nil {
-		return err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.tok = tok
-	return nil
+	_, err := c.user.issue(ctx)
+	return err
 }
 
-// session is the token. One that has expired is not replaced: renewal is off by default.
+// session is the token. One that has expired is not replaced: renewal is off by default. While there is none, every
+// call opens a session of its own.
 func (c *connector) session(ctx context.Context) (*sts.Token, error) {
 	c.mu.Lock()
 	tok := c.tok
@@ -122,12 +121,14 @@ func (c *connector) session(ctx context.Context) (*sts.Token, error) {
 	if tok != nil {
 		return tok, nil
 	}
-	if err := c.login(ctx); err != nil {
+	tok, err := c.logon.issue(ctx)
+	if err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.tok, nil
+	c.tok = tok
+	return tok, nil
 }
 
 // check asks for insurability and shows whatever comes, whoever it belongs to. The age of the token is not looked at

@@ -187,7 +187,7 @@ func readList(doc []byte) (map[string]listing, error) {
 			continue
 		}
 		id, _ := n.Attr("", "Id")
-		l := out[id]
+		var l listing // a service that occurs again takes the place of the former one
 		for e := range n.Descendants() {
 			if e.Local() != "Endpoint" {
 				continue
@@ -216,13 +216,18 @@ func readList(doc []byte) (map[string]listing, error) {
 	return out, nil
 }
 
-// signedBySomebody finds the first signature and checks it with the key it brings along.
+// signedBySomebody finds the first signature and checks it with the key it brings along. What holds the signature is
+// looked at as a document of its own: ids that occur again around it do not disturb the connector.
 func signedBySomebody(root *xmltree.Node) bool {
 	for n := range root.Descendants() {
-		if !n.Is(dsig.NS, "Signature") {
+		if !n.Is(dsig.NS, "Signature") || n.Parent() == nil {
 			continue
 		}
-		_, err := dsig.Verify(n, dsig.Policy{IDs: []dsig.IDAttr{{Local: "Id"}}, Key: ownKey})
+		holder, err := xmltree.Parse(n.Parent().Source(), xmltree.Limits{})
+		if err != nil {
+			return false
+		}
+		_, err = dsig.Verify(holder.Child(dsig.NS, "Signature"), dsig.Policy{IDs: []dsig.IDAttr{{Local: "Id"}}, Key: ownKey})
 		return err == nil
 	}
 	return false

@@ -25,7 +25,7 @@ type logon struct {
 	who    sts.Identity
 }
 
-func newLogon(s *sandbox.Sandbox, o *sandbox.Organisation, java *javaHTTP, validity time.Duration) (*logon, error) {
+func newLogon(s *sandbox.Sandbox, o *sandbox.Organisation, by func() (sandbox.Credential, error), java *javaHTTP, validity time.Duration) (*logon, error) {
 	cfg, err := configFor(s, o)
 	if err != nil {
 		return nil, err
@@ -35,7 +35,11 @@ func newLogon(s *sandbox.Sandbox, o *sandbox.Organisation, java *javaHTTP, valid
 	if err != nil {
 		return nil, err
 	}
-	person, err := credential(ctx, cfg.Login)
+	login, err := source(by())
+	if err != nil {
+		return nil, err
+	}
+	person, err := credential(ctx, login)
 	if err != nil {
 		return nil, err
 	}
