@@ -46,6 +46,10 @@ func (b *Budget) Take() bool {
 // Has reports whether Take would succeed now.
 func (b *Budget) Has() bool { return b == nil || b.level.Load() >= b.perRetry }
 
+// Ample reports whether at least half of the bucket is full: then a hedge may have a token
+// without a retry going short.
+func (b *Budget) Ample() bool { return b == nil || b.level.Load() >= max(b.capacity/2, b.perRetry) }
+
 // Return gives back what Take took, for a retry that did not happen.
 func (b *Budget) Return() {
 	if b != nil {

@@ -36,6 +36,7 @@ type Config struct {
 type Policy struct {
 	Timeout     time.Duration // total time of a call; negative: only the caller's context bounds it
 	MaxAttempts int           // attempts per call, hedges not counted; negative: 1
+	AttemptMax  time.Duration // longest time of one attempt, if it may be repeated; 0 or negative: its share of Timeout
 	MinShare    time.Duration // least time that an attempt is started with; negative: none
 	Backoff     BackoffPolicy
 	Budget      BudgetPolicy
@@ -101,6 +102,9 @@ type HedgePolicy struct {
 	MinSamples int
 	MinDelay   time.Duration // negative: none
 	Window     time.Duration
+	// Share of the successful attempts of a service that may be hedged in the long run, beside
+	// what the budget allows; negative: as many as the budget allows.
+	Share float64
 }
 
 // HealthPolicy is when a function is reported slow, down and well again. See [Health].
@@ -157,6 +161,7 @@ func (p Policy) validate(where string) error {
 	want(l.Max < 0 || l.Smoothing > 0 && l.Smoothing <= 1 && l.Tolerance >= 1 && l.LongWindow > 1 && l.Queue >= 0, "Limit: Smoothing in (0, 1], Tolerance >= 1, LongWindow > 1, Queue >= 0 wanted")
 	want(p.Rate.PerSecond < 0 || p.Rate.Burst > 0, "Rate.Burst must be positive")
 	want(p.Hedge.Quantile < 0 || p.Hedge.Quantile >= 0.5 && p.Hedge.Quantile < 1, "Hedge.Quantile must be in [0.5, 1)")
+	want(p.Hedge.Share <= 1, "Hedge.Share is above 1")
 	want(p.Hedge.Quantile < 0 || p.Hedge.MinSamples > 0 && p.Hedge.Window > 0, "Hedge.MinSamples and Window must be positive")
 	return errors.Join(errs...)
 }

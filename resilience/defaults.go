@@ -51,7 +51,8 @@ const (
 	// DefaultBreakerCloseAfter successes, one at a time, close a half-open breaker (07 section 1
 	// simulated three).
 	DefaultBreakerCloseAfter = 3
-	// DefaultProbeTimeout bounds a cheap probe.
+	// DefaultProbeTimeout bounds a cheap probe, and a read that is the probe of a half-open
+	// breaker: the person whose call it is still has time for another address.
 	DefaultProbeTimeout = 5 * time.Second
 
 	// The adaptive limit per endpoint: Gradient2 with the numbers of 07 section 3. The least is
@@ -84,6 +85,9 @@ const (
 	DefaultHedgeMinSamples = 30
 	DefaultHedgeMinDelay   = 50 * time.Millisecond
 	DefaultHedgeWindow     = 5 * time.Minute
+	// DefaultHedgeShare is what a p95 promises. The budget alone would allow 40 %: enough for
+	// hedges to keep a server overloaded that they overloaded (fleet simulation, 80 % load).
+	DefaultHedgeShare = 0.05
 
 	// DefaultHealthDownAfter failed attempts in a row make an address bad, long before a breaker
 	// opens on a workstation with one call a minute.
@@ -92,9 +96,9 @@ const (
 	// more below half of it.
 	DefaultHealthSlow = 3 * time.Second
 	// DefaultHealthHold is how long good evidence must last before a function is reported
-	// better. It grows fourfold with every turn for the worse within the last hour, up to
-	// DefaultHealthHoldMax, so that a service that goes up and down makes at most six changes
-	// an hour (08 section 4, figure 14).
+	// better. It grows twelvefold (5 s, 1 min, 10 min) with every turn for the worse within the
+	// last hour, up to DefaultHealthHoldMax, so that a service that goes up and down makes at
+	// most six changes an hour, whatever its period (08 section 4, figure 14).
 	DefaultHealthHold    = 5 * time.Second
 	DefaultHealthHoldMax = 10 * time.Minute
 	// DefaultHealthMemory is how long a failure to reach an address counts as evidence about the
@@ -104,7 +108,8 @@ const (
 
 const (
 	healthFlapWindow = time.Hour // over which turns for the worse are counted
-	healthFlapFactor = 4
+	healthFlapFactor = 12
+	hedgeBurst       = 2   // hedges in a row beyond the share
 	slowGain         = 0.3 // weight of the newest latency in the smoothed one
 )
 
@@ -120,6 +125,7 @@ func or[T ~int | ~int64 | ~float64](v, def T) T {
 func (p Policy) resolve(base Policy) Policy {
 	p.Timeout = or(p.Timeout, base.Timeout)
 	p.MaxAttempts = or(p.MaxAttempts, base.MaxAttempts)
+	p.AttemptMax = or(p.AttemptMax, base.AttemptMax)
 	p.MinShare = or(p.MinShare, base.MinShare)
 
 	p.Backoff.Base = or(p.Backoff.Base, base.Backoff.Base)
@@ -143,6 +149,7 @@ func (p Policy) resolve(base Policy) Policy {
 	p.Hedge.MinSamples = or(p.Hedge.MinSamples, base.Hedge.MinSamples)
 	p.Hedge.MinDelay = or(p.Hedge.MinDelay, base.Hedge.MinDelay)
 	p.Hedge.Window = or(p.Hedge.Window, base.Hedge.Window)
+	p.Hedge.Share = or(p.Hedge.Share, base.Hedge.Share)
 	return p
 }
 
@@ -203,6 +210,7 @@ func DefaultPolicy() Policy {
 		Rate:     RatePolicy{PerSecond: DefaultRatePerSecond, Burst: DefaultRateBurst},
 		Hedge: HedgePolicy{
 			Quantile: DefaultHedgeQuantile, MinSamples: DefaultHedgeMinSamples, MinDelay: DefaultHedgeMinDelay, Window: DefaultHedgeWindow,
+			Share: DefaultHedgeShare,
 		},
 	}
 }

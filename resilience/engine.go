@@ -108,6 +108,7 @@ type service struct {
 	name      string
 	p         Policy
 	budget    *Budget
+	hedges    *Budget // bounds their share; each also costs a token of budget
 	bulkhead  *Bulkhead
 	rate      *RateLimit
 	stats     counters
@@ -152,6 +153,9 @@ func (e *Engine) service(name string) *service {
 		p = e.cfg.Policy
 	}
 	s := &service{e: e, name: name, p: p, budget: NewBudget(p.Budget), bulkhead: NewBulkhead(p.Bulkhead), rate: NewRateLimit(p.Rate)}
+	if p.Hedge.Share > 0 {
+		s.hedges = NewBudget(BudgetPolicy{Capacity: hedgeBurst, PerSuccess: p.Hedge.Share, PerRetry: 1})
+	}
 	s.endpoints.Store(&map[string]*endpoint{})
 	s.ops.Store(&map[string]*Latencies{})
 	e.services.Store(with(old, name, s))

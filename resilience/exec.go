@@ -170,9 +170,22 @@ func (x *Exec) firstAttempt() *Attempt {
 func (x *Exec) start(a *Attempt, to *route, now time.Time) {
 	a.No, a.Endpoint, a.Started, a.route, a.ep = x.tries+1, to.Endpoint, now, to, to.ep
 	x.last = a
+	repeatable := x.Class.MayRepeat(fault.Unknown, true)
+	a.until = x.Deadline
 	if !x.Deadline.IsZero() {
-		left := x.Deadline.Sub(now)
-		a.until = now.Add(Share(left, 1+x.freshBeside(to), x.Class.MayRepeat(fault.Unknown, true), x.svc.p.MinShare))
+		a.until = now.Add(Share(x.Deadline.Sub(now), 1+x.freshBeside(to), repeatable, x.svc.p.MinShare))
+	}
+	if repeatable {
+		a.atMost(now, x.svc.p.AttemptMax)
+		if !to.ep.breaker.closed.Load() {
+			a.atMost(now, x.svc.p.Breaker.ProbeTimeout)
+		}
+	}
+}
+
+func (a *Attempt) atMost(now time.Time, d time.Duration) {
+	if d > 0 && (a.until.IsZero() || a.until.Sub(now) > d) {
+		a.until = now.Add(d)
 	}
 }
 
@@ -195,6 +208,7 @@ func (a *Attempt) finish(err error) {
 	svc.stats.attempts.Add(1)
 	if err == nil {
 		svc.budget.Success()
+		svc.hedges.Success()
 		a.x.op.Observe(a.ended, latency)
 	}
 	if len(a.x.routes) > 1 {

@@ -173,7 +173,7 @@ func (h *Health) improve(f *function, want Status, now time.Time) {
 }
 
 // hold is how long better evidence must last: Hold after the first turn for the worse within
-// an hour, four times as long after each further one.
+// an hour, twelve times as long after each further one, at most HoldMax.
 func (h *Health) hold(f *function, now time.Time) time.Duration {
 	if h.p.Hold < 0 {
 		return 0
@@ -214,7 +214,8 @@ func (h *Health) set(f *function, s Status, now time.Time) {
 
 // Watch calls f with every change of a function's status, one after the other, from a goroutine
 // of its own. A watcher that is slow gets the latest status of a function instead of every one
-// between. stop ends it and waits until f has returned, unless f itself calls it.
+// between. After stop f is not called again; a call under way is not waited for, so that f may
+// call stop itself. A panic in f is contained.
 func (h *Health) Watch(f func(Status)) (stop func()) {
 	w := &watcher{h: h, f: f, wake: make(chan struct{}, 1), quit: make(chan struct{}), ended: make(chan struct{})}
 	h.mu.Lock()
@@ -303,7 +304,7 @@ func (w *watcher) stop() {
 	w.mu.Lock()
 	inside := w.inside
 	w.mu.Unlock()
-	if !inside { // f may call stop, and must not wait for itself
+	if !inside {
 		<-w.ended
 	}
 }

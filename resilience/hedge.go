@@ -157,7 +157,11 @@ func (a *Attempt) newHedge() *Attempt {
 			break
 		}
 	}
-	if !to.ep.breaker.closed.Load() || !x.svc.budget.Take() {
+	if !to.ep.breaker.closed.Load() || !x.svc.budget.Ample() || !x.svc.hedges.Take() {
+		return nil
+	}
+	if !x.svc.budget.Take() {
+		x.svc.hedges.Return()
 		return nil
 	}
 	x.hedges++
@@ -169,6 +173,7 @@ func (a *Attempt) newHedge() *Attempt {
 func (a *Attempt) hedgeEnded(err error) {
 	if isRefusal(err) {
 		a.x.svc.budget.Return()
+		a.x.svc.hedges.Return()
 	}
 }
 
