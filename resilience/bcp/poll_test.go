@@ -65,6 +65,15 @@ func (s *server) RoundTrip(rq *http.Request) (*http.Response, error) {
 	return rs, nil
 }
 
+// take returns when .sha2 was asked since the last take, and how often .xml was answered in full.
+func (s *server) take() (tokens []time.Time, lists int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	tokens, lists = s.tokens, s.lists
+	s.tokens, s.lists = nil, 0
+	return tokens, lists
+}
+
 func (s *server) config(p *pki, e *events) bcp.Config {
 	return bcp.Config{
 		Environment: bcp.Production, URLs: []string{"https://list.example/servicelist"}, HTTP: &http.Client{Transport: s},
@@ -93,28 +102,28 @@ func TestPollPace(t *testing.T) {
 		d.Start()
 		defer d.Close()
 		time.Sleep(24 * time.Hour)
+		tokens, lists := s.take()
 		gaps := map[time.Duration]int{}
-		if !s.tokens[0].Equal(begin) {
-			t.Errorf("first poll after %v", s.tokens[0].Sub(begin))
+		if !tokens[0].Equal(begin) {
+			t.Errorf("first poll after %v", tokens[0].Sub(begin))
 		}
-		for i := 1; i < len(s.tokens); i++ {
-			gap := s.tokens[i].Sub(s.tokens[i-1])
+		for i := 1; i < len(tokens); i++ {
+			gap := tokens[i].Sub(tokens[i-1])
 			if gap < bcp.DefaultPollMin || gap > bcp.DefaultPollMax {
 				t.Errorf("gap %v", gap)
 			}
 			gaps[gap]++
 		}
-		if n := len(s.tokens); n < 110 || n > 190 || len(gaps) < n/2 {
+		if n := len(tokens); n < 110 || n > 190 || len(gaps) < n/2 {
 			t.Errorf("%d polls, %d different gaps", n, len(gaps))
 		}
 		// The token stays the same: the list itself is fetched a few times while its hash is not understood, and once an
 		// hour.
-		if s.lists > 3+25 {
-			t.Errorf("%d lists fetched", s.lists)
+		if lists > 3+25 {
+			t.Errorf("%d lists fetched", lists)
 		}
 
 		begin = time.Now()
-		s.tokens = nil
 		for range 5 {
 			d.Alert()
 			time.Sleep(time.Minute)
@@ -123,24 +132,26 @@ func TestPollPace(t *testing.T) {
 			}
 		}
 		time.Sleep(9*time.Minute - 1)
-		if !d.Alerted() || s.tokens[0].Sub(begin) > bcp.DefaultAlertPoll {
-			t.Errorf("first poll of the alert after %v", s.tokens[0].Sub(begin))
+		tokens, _ = s.take()
+		if !d.Alerted() || tokens[0].Sub(begin) > bcp.DefaultAlertPoll {
+			t.Errorf("first poll of the alert after %v", tokens[0].Sub(begin))
 		}
-		for i := 1; i < len(s.tokens); i++ {
-			if gap := s.tokens[i].Sub(s.tokens[i-1]); gap < 45*time.Second || gap > 75*time.Second {
+		for i := 1; i < len(tokens); i++ {
+			if gap := tokens[i].Sub(tokens[i-1]); gap < 45*time.Second || gap > 75*time.Second {
 				t.Errorf("gap %v in an alert", gap)
 			}
 		}
-		if n := len(s.tokens); n < 11 || n > 20 {
+		if n := len(tokens); n < 11 || n > 20 {
 			t.Errorf("%d polls in 14 minutes of alert", n)
 		}
 		time.Sleep(2 * time.Minute)
 		if d.Alerted() {
 			t.Error("the alert does not end")
 		}
-		s.tokens = nil
+		s.take()
 		time.Sleep(time.Hour)
-		if n := len(s.tokens); n > 12 {
+		tokens, _ = s.take()
+		if n := len(tokens); n > 12 {
 			t.Errorf("%d polls in a quiet hour", n)
 		}
 	})

@@ -224,6 +224,22 @@ func (r *Router) order(m *machine, eps []resilience.Endpoint, first resilience.E
 // Endpoint is the address to ask now; ok is false when the service has none.
 func (t *Route) Endpoint() (e resilience.Endpoint, ok bool) { return t.now, t.known }
 
+// Order lists the addresses in the order to ask them, for a caller that decides itself, after
+// each failure, whether to go on to the next one. With [WhenBroken] only what may be asked
+// without a failure of this call is in it.
+func (t *Route) Order() []resilience.Endpoint {
+	if !t.known {
+		return nil
+	}
+	out := append([]resilience.Endpoint{t.now}, t.rest...)
+	if t.policy != WhenBroken || t.router.isOpen(t.primary) {
+		return out
+	}
+	return slices.DeleteFunc(out, func(e resilience.Endpoint) bool {
+		return !e.Active && e.URL != t.primary && e.URL != t.now.URL
+	})
+}
+
 // Alternate tells whether that is another address than the one that the list commands.
 func (t *Route) Alternate() bool { return t.known && t.now.URL != t.primary }
 
