@@ -217,8 +217,16 @@ func (s *SignedWriter) Write(p []byte) (int, error) {
 	if s.o.Encoding == DER && s.written > s.size {
 		return 0, errSize
 	}
-	s.digest.Write(p)
-	return s.content.Write(p)
+	n := len(p)
+	for len(p) > 0 { // piece by piece, so that the second reader finds it in the processor's cache
+		piece := p[:min(len(p), 32<<10)]
+		p = p[len(piece):]
+		s.digest.Write(piece)
+		if _, err := s.content.Write(piece); err != nil {
+			return 0, err
+		}
+	}
+	return n, nil
 }
 
 // Close signs and writes the end of the message.
