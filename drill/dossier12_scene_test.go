@@ -37,7 +37,10 @@ func play(t *testing.T, f func(*scene)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer s.Close()
+		defer func() {
+			s.Close()
+			time.Sleep(2 * time.Second) // connections that a test slows down notice it late
+		}()
 		f(&scene{t, s, s.Organisation(identity.Pharmacy, 0)})
 	})
 }
@@ -45,6 +48,7 @@ func play(t *testing.T, f func(*scene)) {
 // fault starts rows of the fault grammar and returns what ends them.
 func (sc *scene) fault(rows ...string) (heal func()) {
 	sc.Helper()
+	time.Sleep(time.Millisecond) // connections made at this instant are older than the fault
 	var cancels []func()
 	for _, row := range rows {
 		st, err := sandbox.ParseStep(row)

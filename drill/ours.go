@@ -2,6 +2,7 @@ package drill
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/ehealth-continuity/ehealth"
@@ -25,14 +26,17 @@ type ours struct {
 	user ehealth.Config
 }
 
-func joinOurs(s *sandbox.Sandbox, o *sandbox.Organisation) (counter, error) { return openOurs(s, o) }
-
-func openOurs(s *sandbox.Sandbox, o *sandbox.Organisation) (*ours, error) {
+func joinOurs(s *sandbox.Sandbox, o *sandbox.Organisation) (counter, error) {
 	cfg, err := configFor(s, o)
 	if err != nil {
 		return nil, err
 	}
+	return openOurs(cfg, o)
+}
+
+func openOurs(cfg ehealth.Config, o *sandbox.Organisation) (*ours, error) {
 	c := &ours{user: cfg}
+	var err error
 	if c.user.Login, err = source(o.Holder.EID()); err != nil {
 		return nil, err
 	}
@@ -40,7 +44,7 @@ func openOurs(s *sandbox.Sandbox, o *sandbox.Organisation) (*ours, error) {
 		return nil, err
 	}
 	x, err := exchange.New(exchange.Options{
-		HTTP: s.HTTPClient(), Directory: resilience.Static(cfg.Services),
+		HTTP: &http.Client{Transport: cfg.Transport}, Directory: resilience.Static(cfg.Services),
 		UserAgent: cfg.Software.Name, From: cfg.Software.Contact,
 	})
 	if err != nil {
