@@ -488,7 +488,7 @@ func TestBreakerModel(t *testing.T) {
 		t.Repeat(rapid.StateMachineActions(m))
 	})
 	for s := Closed; s <= ForcedOpen; s++ {
-		if states[s] == 0 {
+		if states[s] == 0 && !testing.Short() { // a short run may be too short for it
 			t.Errorf("no run ever came to %v", s)
 		}
 	}

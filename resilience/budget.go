@@ -1,9 +1,13 @@
 package resilience
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Budget bounds what retries and hedges add to the load of a service: a bucket of tokens that
-// starts full, gains a little with every success and pays for every retry and hedge.
+// starts full, gains a little with every success and with time, and pays for every retry and
+// hedge.
 //
 // When much fails, the bucket is soon empty and only first attempts go out; when little fails
 // it is never noticed. Concurrency-based budgets do not bound anything when failures are fast
@@ -12,6 +16,8 @@ import "sync/atomic"
 type Budget struct {
 	level                          atomic.Int64 // in thousandths of a token
 	capacity, perSuccess, perRetry int64
+	perSecond                      int64
+	grown                          atomic.Int64 // instant up to which time has been paid out, in nanoseconds
 }
 
 const milli = 1000
@@ -21,7 +27,7 @@ func NewBudget(p BudgetPolicy) *Budget {
 	if p.Capacity < 0 {
 		return nil
 	}
-	b := &Budget{capacity: int64(p.Capacity * milli), perSuccess: int64(p.PerSuccess * milli), perRetry: int64(p.PerRetry * milli)}
+	b := &Budget{capacity: int64(p.Capacity * milli), perSuccess: int64(p.PerSuccess * milli), perRetry: int64(p.PerRetry * milli), perSecond: int64(p.PerSecond * milli)}
 	b.level.Store(b.capacity)
 	return b
 }
@@ -32,6 +38,7 @@ func (b *Budget) Take() bool {
 	if b == nil {
 		return true
 	}
+	b.grow()
 	for {
 		old := b.level.Load()
 		if old < b.perRetry {
@@ -44,11 +51,34 @@ func (b *Budget) Take() bool {
 }
 
 // Has reports whether Take would succeed now.
-func (b *Budget) Has() bool { return b == nil || b.level.Load() >= b.perRetry }
+func (b *Budget) Has() bool {
+	if b == nil {
+		return true
+	}
+	b.grow()
+	return b.level.Load() >= b.perRetry
+}
 
 // Ample reports whether at least half of the bucket is full: then a hedge may have a token
 // without a retry going short.
 func (b *Budget) Ample() bool { return b == nil || b.level.Load() >= max(b.capacity/2, b.perRetry) }
+
+// grow pays out what time has brought since it was last asked.
+func (b *Budget) grow() {
+	if b.perSecond <= 0 {
+		return
+	}
+	now, last := time.Now().UnixNano(), b.grown.Load()
+	if last == 0 {
+		b.grown.CompareAndSwap(0, now)
+		return
+	}
+	const second = int64(time.Second)
+	elapsed := min(now-last, b.capacity*second/b.perSecond+second)
+	if n := elapsed * b.perSecond / second; n > 0 && b.grown.CompareAndSwap(last, max(last+n*second/b.perSecond, now-second)) {
+		b.add(n)
+	}
+}
 
 // Return gives back what Take took, for a retry that did not happen.
 func (b *Budget) Return() {

@@ -21,6 +21,10 @@ type Config struct {
 	Health HealthPolicy
 	// Functions are what [Health] reports on; none = no health feed.
 	Functions []Function
+	// Order puts the addresses of a service into the order in which a call of this class asks
+	// them, and may leave some out; those that failed lately then move to the end. nil = the
+	// lowest Order among the active ones first, then the others.
+	Order func(service string, class Class, all []Endpoint) []Endpoint
 	// Probe asks an address cheaply whether it is back, before a real call is risked on it: nil
 	// = the next real call is the probe. It must respect ctx. It runs in a goroutine of the
 	// [Engine], one at a time per address.
@@ -57,7 +61,7 @@ type BackoffPolicy struct {
 
 // BudgetPolicy is the bucket that retries and hedges of a service share. Capacity negative: no
 // budget, every retry is allowed.
-type BudgetPolicy struct{ Capacity, PerSuccess, PerRetry float64 }
+type BudgetPolicy struct{ Capacity, PerSuccess, PerRetry, PerSecond float64 }
 
 // BreakerPolicy is when an address is left alone. See [Breaker].
 type BreakerPolicy struct {

@@ -32,6 +32,7 @@ type Target struct {
 	First  bool // the first choice of the directory
 	Asked  bool // it failed in this call already
 	Dead   bool // not to be asked again in this call
+	Down   bool // it said itself, in this call, that it is not available
 	Good   bool // its breaker is closed and nothing failed there since it last worked
 }
 
@@ -157,6 +158,9 @@ func (s *Situation) switches() bool {
 	}
 	if s.Rule.MarkBad {
 		return true
+	}
+	if s.There.Asked && s.There.Down && !s.Here.Down && !s.Here.Dead && s.repeats() {
+		return false // it said itself that it is down; here a packet may just have been lost
 	}
 	switch s.Rule.Switch {
 	case fault.SwitchYes:

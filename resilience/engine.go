@@ -91,6 +91,17 @@ func (e *Engine) Restore(states []Snapshot) {
 	}
 }
 
+// Open reports whether no call may go to an address now, because a breaker for it is open.
+func (e *Engine) Open(url string) bool {
+	now := time.Now()
+	for _, s := range *e.services.Load() {
+		if ep := (*s.endpoints.Load())[url]; ep != nil && !ep.breaker.Ready(now) {
+			return true
+		}
+	}
+	return false
+}
+
 // ForceOpen lets no call through to an address until the given instant; zero: until
 // CloseBreaker. reason must hold no personal data.
 func (e *Engine) ForceOpen(service, endpoint, reason string, until time.Time) {

@@ -3,6 +3,7 @@ package resilience
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -131,8 +132,12 @@ func (x *Exec) direct(now time.Time) {
 	if len(all) > 0 {
 		x.first = preferred(all)
 	}
-	if len(all) > 1 {
+	switch order := x.e.cfg.Order; {
+	case len(all) < 2:
+	case order == nil:
 		all = x.e.addresses.Order(all, now)
+	default:
+		all = x.e.addresses.rested(slices.Clone(order(x.svc.name, x.Class, all)), now)
 	}
 	for _, ep := range all {
 		x.routes = append(x.routes, route{Endpoint: ep, ep: x.svc.endpoint(ep.URL)})
@@ -306,9 +311,9 @@ func (x *Exec) situation(here, there *route, f *Failure, now time.Time) Situatio
 		Class: x.Class, Rule: f.Rule, RetryAfter: f.Fault.RetryAfter, Attempts: x.tries, MaxAttempts: max(x.svc.p.MaxAttempts, 1),
 		Same: here.failures, MinShare: x.svc.p.MinShare, Budget: x.svc.budget.Has(), Renewed: x.renewed, Remaining: time.Hour,
 	}
-	s.Here = Target{Exists: true, First: here.URL == x.first, Asked: true, Dead: here.dead}
+	s.Here = Target{Exists: true, First: here.URL == x.first, Asked: true, Dead: here.dead, Down: here.down}
 	if there != nil {
-		s.There = Target{Exists: true, First: there.URL == x.first, Asked: there.failures > 0, Dead: there.dead, Good: there.ep.breaker.good()}
+		s.There = Target{Exists: true, First: there.URL == x.first, Asked: there.failures > 0, Dead: there.dead, Down: there.down, Good: there.ep.breaker.good()}
 	}
 	if !x.Deadline.IsZero() {
 		s.Remaining = x.Deadline.Sub(now)

@@ -204,6 +204,7 @@ func TestHealthWithinASecond(t *testing.T) {
 		}
 		evidence := time.Since(w.t0)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if len(w.seen) != 1 || w.at[0]-evidence > time.Second || w.seen[0].Since.Sub(w.t0) != evidence {
 			t.Fatalf("evidence at %v, heard at %v", evidence, w.at)
 		}
@@ -211,6 +212,7 @@ func TestHealthWithinASecond(t *testing.T) {
 		w.call("sts", urlSTS)
 		back := time.Since(w.t0)
 		time.Sleep(time.Minute) // nobody calls: time alone must tell
+		synctest.Wait()
 		if len(w.seen) != 2 || w.at[1]-back-DefaultHealthHold > time.Second {
 			t.Fatalf("back at %v, heard at %v", back, w.at)
 		}
@@ -233,7 +235,7 @@ func TestHealthNextCheck(t *testing.T) {
 			w.call("sts", urlSTS)
 		}
 		s := w.e.Health().Functions()[1]
-		if s.Condition != Down || s.Service != "sts" || s.NextCheck.Sub(time.Now()).Round(time.Second) != DefaultBreakerOpen {
+		if s.Condition != Down || s.Service != "sts" || time.Until(s.NextCheck).Round(time.Second) != DefaultBreakerOpen {
 			t.Fatalf("%+v", s)
 		}
 	})
@@ -253,6 +255,7 @@ func TestHealthFlapping(t *testing.T) {
 				w.call("sts", urlSTS)
 				time.Sleep(time.Second)
 			}
+			synctest.Wait()
 			most := 0
 			for i, from := range w.at {
 				n := 0
@@ -300,6 +303,7 @@ func TestWatchers(t *testing.T) {
 			t.Fatal("a watcher held up the calls")
 		}
 		time.Sleep(3 * time.Hour)
+		synctest.Wait()
 		if len(w.seen) < 5 || len(slow) != 2 || slow[1] != OK || selfish != 1 {
 			t.Fatalf("%d seen, slow %v, selfish %d", len(w.seen), slow, selfish)
 		}

@@ -299,9 +299,9 @@ func TestGateOrder(t *testing.T) {
 		for i := range 5 {
 			go func() {
 				if _, err := g.acquire(t.Context(), time.Time{}, true); err == nil {
-					order = append(order, i)
 					time.Sleep(time.Second)
 					g.mu.Lock()
+					order = append(order, i)
 					g.release()
 					g.mu.Unlock()
 				}
@@ -312,6 +312,7 @@ func TestGateOrder(t *testing.T) {
 		g.release()
 		g.mu.Unlock()
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if !slices.Equal(order, []int{0, 1, 2, 3, 4}) || g.inFlight != 0 {
 			t.Fatalf("order %v, %d in flight", order, g.inFlight)
 		}
@@ -331,6 +332,7 @@ func TestGateOrder(t *testing.T) {
 				g.mu.Unlock()
 			}
 			cancel()
+			synctest.Wait()
 			if g.inFlight != 0 {
 				t.Fatalf("%d in flight", g.inFlight)
 			}
