@@ -38,7 +38,8 @@ type Bolt struct {
 type boltOptions struct {
 	maxSize int
 	wait    time.Duration
-	compact float64
+	share   float64
+	atLeast int64
 }
 
 // BoltOption changes how a file is opened.
@@ -60,12 +61,16 @@ func WithLockWait(d time.Duration) BoltOption {
 	}
 }
 
-// WithCompaction sets which share of a file of at least 8 MiB must be free for it to be compacted
-// when it is opened. Default 0.5; negative = never; a bbolt file never shrinks by itself.
-func WithCompaction(share float64) BoltOption {
+// WithCompaction sets which share of a file of at least so many bytes must be free for it to be
+// compacted when it is opened: a bbolt file never shrinks by itself. Default 0.5 of 8 MiB; a
+// negative share = never.
+func WithCompaction(share float64, atLeast int64) BoltOption {
 	return func(o *boltOptions) error {
 		if share != 0 {
-			o.compact = share
+			o.share = share
+		}
+		if atLeast > 0 {
+			o.atLeast = atLeast
 		}
 		return nil
 	}
@@ -77,7 +82,7 @@ func WithCompaction(share float64) BoltOption {
 //
 // Beside the file lies path.holder, which names the process that has it open.
 func OpenBolt(path string, opts ...BoltOption) (*Bolt, error) {
-	s := &Bolt{path: path, opt: boltOptions{wait: 200 * time.Millisecond, compact: 0.5}}
+	s := &Bolt{path: path, opt: boltOptions{wait: 200 * time.Millisecond, share: 0.5, atLeast: 8 << 20}}
 	for _, o := range opts {
 		if err := o(&s.opt); err != nil {
 			return nil, err

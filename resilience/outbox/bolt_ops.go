@@ -100,7 +100,7 @@ func (s *Bolt) Swap(ctx context.Context, e Entry, g Guard) error {
 		if err := errors.Join(t.file(&was, false), t.store(&n, g.Drop), t.file(&n, true)); err != nil {
 			return err
 		}
-		if !was.State.Open() && !n.State.Open() {
+		if !was.State.Open() && !n.State.Open() && g.Lease == nil {
 			return nil
 		}
 		return t.settle(n.Line, rec)

@@ -156,15 +156,12 @@ func (t *boltTx) fileAll() (map[Line]bool, uint64, error) {
 	return lines, last, nil
 }
 
-// compactMin is the size below which compaction is not worth a copy.
-const compactMin = 8 << 20
-
 // compact copies a file that is mostly empty into a new one, which then takes its place. The new
 // file is locked before it is there to be found.
 func (s *Bolt) compact() error {
 	tmp := s.path + ".compact"
 	_ = os.Remove(tmp) // of a process that died on the way
-	if s.opt.compact < 0 {
+	if s.opt.share < 0 {
 		return nil
 	}
 	info, err := os.Stat(s.path)
@@ -172,7 +169,7 @@ func (s *Bolt) compact() error {
 		return clean("looking at the file", err)
 	}
 	free := int64(s.db.Stats().FreePageN) * int64(s.db.Info().PageSize)
-	if info.Size() < compactMin || float64(free) < s.opt.compact*float64(info.Size()) {
+	if info.Size() < s.opt.atLeast || float64(free) < s.opt.share*float64(info.Size()) {
 		return nil
 	}
 	db, err := s.copyTo(tmp)

@@ -347,6 +347,8 @@ func (b *Box) aside(ctx context.Context, e Entry, err error) error {
 // change reads the record, applies move and stores the result, until nobody interferes. The move
 // sees what the store holds at that moment (rule 3).
 func (b *Box) change(ctx context.Context, id ID, g Guard, answer []byte, move func(*record) error) (*record, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeWait)
+	defer cancel()
 	for {
 		r, err := b.read(ctx, id)
 		if err != nil {
@@ -372,6 +374,8 @@ func (b *Box) change(ctx context.Context, id ID, g Guard, answer []byte, move fu
 
 // write seals and stores a record that was changed.
 func (b *Box) write(ctx context.Context, r *record, g Guard, answer []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, storeWait)
+	defer cancel()
 	r.Rev++
 	e, err := b.keys.encode(r)
 	if err != nil {

@@ -27,8 +27,7 @@ type stepped struct {
 // step does the next thing for the head of a line that l holds. The line is given back unless
 // keep is set or nothing could be stored. caller bounds sending and asking, not storing.
 func (b *Box) step(caller context.Context, l Lease, head Entry, keep bool) stepped {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(caller), storeWait)
-	defer cancel()
+	ctx := context.WithoutCancel(caller)
 	s := b.stepHead(caller, ctx, l, head, Guard{Lease: &l, Release: !keep})
 	if s.err != nil || (!s.blocked.IsZero() && !keep) {
 		b.giveBack(ctx, l, s.err)
@@ -40,7 +39,7 @@ func (b *Box) step(caller context.Context, l Lease, head Entry, keep bool) stepp
 // lease stays until it ends, so that nobody trips over the line all the time.
 func (b *Box) giveBack(ctx context.Context, l Lease, err error) {
 	if !errors.Is(err, ErrKey) {
-		_ = b.store.Release(ctx, l) // it ends by itself
+		b.letGo(ctx, l)
 	}
 }
 
