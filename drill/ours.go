@@ -2,6 +2,8 @@ package drill
 
 import (
 	"context"
+	"crypto/tls"
+	"net"
 	"net/http"
 	"time"
 
@@ -54,7 +56,10 @@ func openOurs(cfg ehealth.Config, o *sandbox.Organisation) (*ours, error) {
 	return c, nil
 }
 
-func (c *ours) close() { _ = c.p.Close() }
+func (c *ours) close() {
+	_ = c.p.Close()
+	c.user.Transport.(*http.Transport).CloseIdleConnections()
+}
 
 func (c *ours) check(ctx context.Context, p sandbox.Patient) (shown, error) {
 	a, err := c.p.Insurability.Check(ctx, insurability.Query{Patient: p.SSIN})
@@ -117,8 +122,26 @@ func configFor(s *sandbox.Sandbox, o *sandbox.Organisation) (ehealth.Config, err
 		Trust:         ehealth.Trust{TLS: s.Roots(), STS: s.Roots()},
 		Services:      services,
 		TokenValidity: tokenValidity,
-		Transport:     s.HTTPClient().Transport,
+		Transport:     transport(s),
 	}, nil
+}
+
+// connectLimit is that of the platform's own transport, which cannot reach a sandbox without sockets.
+const connectLimit = 5 * time.Second
+
+// transport reaches the sandbox with the limits that matter of the platform's own transport.
+func transport(s *sandbox.Sandbox) *http.Transport {
+	return &http.Transport{
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, connectLimit)
+			defer cancel()
+			return s.Dial(ctx, network, addr)
+		},
+		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: s.Roots()},
+		TLSHandshakeTimeout: connectLimit,
+		MaxIdleConnsPerHost: 16,
+		IdleConnTimeout:     time.Minute,
+	}
 }
 
 func source(c sandbox.Credential, err error) (keystore.Source, error) {
