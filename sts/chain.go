@@ -7,7 +7,12 @@ import (
 	"time"
 
 	"github.com/ehealth-continuity/ehealth/fault"
+	"github.com/ehealth-continuity/ehealth/internal/exchange"
 )
+
+// codeGeneral is the platform's error without a reason (dossier 01 E.2).
+const codeGeneral = "SOA-00001"
+
 
 // Login is one way to log in.
 type Login struct {
@@ -85,8 +90,9 @@ var errNoLogins = reason("sts: no login is configured")
 // eHealth certificate. Each call starts with the first again, so the fallback ends with the
 // next login.
 //
-// The next one is tried only when the former failed for a reason of its own: it was refused, or
-// this computer could not use it (no card in the reader). When the STS does not answer, or
+// The next one is tried only when the former may have failed for a reason of its own: it was
+// refused, with a reason or with a general error, or this computer could not use it (no card in
+// the reader). When the STS does not answer, or
 // the clock is wrong, the next would fail too and only add to the load.
 //
 // The token says in Via which login gave it. The error is a *fault.Error of the kind of the
@@ -133,17 +139,21 @@ func (e *LoginError) lastKind() fault.Kind {
 }
 
 // ownFailure tells whether a failure is about the credential rather than about the STS, the
-// network, the clock or the request. A refusal without a reason counts as one: in the outage of
-// 28 May 2018 the cards were refused with a general error (dossier 06 A.2).
+// network, the clock or the request. A fault without a reason counts as one: in the outage of
+// 28 May 2018 the cards were refused with a general error (dossier 06 A.2), and an STS that
+// answers is not down.
 func ownFailure(err error) bool {
 	fe, ok := errors.AsType[*fault.Error](err)
 	switch {
 	case !ok:
 		return true // no exchange took place
-	case fe.Notice == noticeClock:
+	case fe.Notice == noticeClock, fe.Kind == fault.Security, fe.Kind == fault.Invalid, fe.Kind == fault.Throttled:
 		return false
+	case fe.Kind == fault.Denied, fe.Kind == fault.Local:
+		return true
 	}
-	return fe.Kind == fault.Denied || fe.Kind == fault.Local
+	f, ok := errors.AsType[*exchange.Fault](fe)
+	return ok && (f.Fault.SOA == nil || f.Fault.SOA.Code == codeGeneral)
 }
 
 // fault is the *fault.Error of a chain that failed.

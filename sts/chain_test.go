@@ -11,6 +11,7 @@ import (
 
 	"github.com/ehealth-continuity/ehealth/fault"
 	"github.com/ehealth-continuity/ehealth/internal/exchange"
+	"github.com/ehealth-continuity/ehealth/internal/soap"
 )
 
 func TestChain(t *testing.T) {
@@ -30,6 +31,9 @@ func TestChain(t *testing.T) {
 		"card absent":                   {card: absent, asked: 2},
 		"both refused":                  {card: refused, certificate: failure(fault.Denied), asked: 2, kind: fault.Denied, notice: "D-AUTH-NONE"},
 		"card absent, STS down":         {card: absent, certificate: failure(fault.Unavailable), asked: 2, kind: fault.Unavailable, notice: "D-AUTH-NONE"},
+		"general error":                 {card: general(nil), asked: 2},
+		"general error of the platform": {card: general(&soap.SOAError{Code: "SOA-00001"}), asked: 2},
+		"STS says it is down":           {card: general(&soap.SOAError{Code: "SOA-02001"}), asked: 1, kind: fault.Unavailable, notice: "D-AUTH-NONE", others: []string{"certificate"}},
 		"STS down":                      {card: failure(fault.Unavailable), asked: 1, kind: fault.Unavailable, notice: "D-AUTH-NONE", others: []string{"certificate"}},
 		"STS hangs":                     {card: failure(fault.Timeout), asked: 1, kind: fault.Timeout, notice: "D-AUTH-NONE", others: []string{"certificate"}},
 		"STS overloaded":                {card: failure(fault.Throttled), asked: 1, kind: fault.Throttled, notice: "D-AUTH-NONE", others: []string{"certificate"}},
@@ -83,6 +87,10 @@ func TestChain(t *testing.T) {
 			}
 		})
 	}
+}
+
+func general(soa *soap.SOAError) error {
+	return &fault.Error{Kind: fault.Unavailable, Notice: noticeNoLogin, Err: &exchange.Fault{Fault: &soap.Fault{FaultCode: "Server", SOA: soa}}}
 }
 
 func TestChainWithoutLogin(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"github.com/ehealth-continuity/ehealth/internal/soap"
 	"github.com/ehealth-continuity/ehealth/internal/xmltree"
 	"github.com/ehealth-continuity/ehealth/keystore"
+	"github.com/ehealth-continuity/ehealth/resilience"
 )
 
 var doctor = Request{Identity: Identity{Quality: identity.Doctor, SSIN: testSSIN}}
@@ -162,13 +163,13 @@ type refusal struct {
 }
 
 var refusals = map[string]refusal{
-	"wrong holder of key": {order: func(o *order) { o.hok = world().other.Certificate }, is: ErrHolder, notice: "D-WRONG", requests: exchange.MaxAttempts},
-	"another person":      {order: func(o *order) { setSSIN(o, "urn:be:fgov:person:ssin") }, is: ErrPerson, notice: "D-WRONG", requests: exchange.MaxAttempts},
-	"certificate holder":  {order: func(o *order) { setSSIN(o, "urn:be:fgov:ehealth:1.0:certificateholder:person:ssin") }, is: ErrPerson, notice: "D-WRONG", requests: exchange.MaxAttempts},
+	"wrong holder of key": {order: func(o *order) { o.hok = world().other.Certificate }, is: ErrHolder, notice: "D-WRONG", requests: resilience.DefaultMaxAttempts},
+	"another person":      {order: func(o *order) { setSSIN(o, "urn:be:fgov:person:ssin") }, is: ErrPerson, notice: "D-WRONG", requests: resilience.DefaultMaxAttempts},
+	"certificate holder":  {order: func(o *order) { setSSIN(o, "urn:be:fgov:ehealth:1.0:certificateholder:person:ssin") }, is: ErrPerson, notice: "D-WRONG", requests: resilience.DefaultMaxAttempts},
 	"second value": {order: func(o *order) {
 		o.attributes = append(o.attributes, Attribute{NSCertified, "urn:be:fgov:person:ssin", []string{otherSSIN.Reveal()}})
-	}, is: ErrPerson, notice: "D-WRONG", requests: exchange.MaxAttempts},
-	"nobody":              {order: func(o *order) { o.attributes = o.attributes[2:] }, is: ErrPerson, notice: "D-WRONG", requests: exchange.MaxAttempts},
+	}, is: ErrPerson, notice: "D-WRONG", requests: resilience.DefaultMaxAttempts},
+	"nobody":              {order: func(o *order) { o.attributes = o.attributes[2:] }, is: ErrPerson, notice: "D-WRONG", requests: resilience.DefaultMaxAttempts},
 	"wrong issuer":        {order: func(o *order) { o.issuer = "urn:somebody" }, is: ErrIssuer, notice: "D-KEY"},
 	"unsigned":            {order: func(o *order) { o.unsigned = true }, is: ErrUntrusted, notice: "D-KEY"},
 	"other authority":     {order: func(o *order) { o.signer = world().foreignSTS }, is: ErrUntrusted, notice: "D-KEY"},
@@ -197,11 +198,11 @@ var refusals = map[string]refusal{
 	"endless challenge": {wrap: func(string) string {
 		return rstr("<SignChallenge><Challenge>" + strings.Repeat("x", maxChallenge+1) + "</Challenge></SignChallenge>")
 	}, is: ErrNoToken, notice: "D-AUTH-NONE"},
-	"another Context":   {wrap: replace(`Context="`, `Context="x`), is: exchange.ErrMismatch, notice: "D-WRONG", requests: exchange.MaxAttempts},
-	"another operation": {wrap: func(string) string { return `<a xmlns="urn:x"/>` }, is: exchange.ErrMismatch, notice: "D-WRONG", requests: exchange.MaxAttempts},
+	"another Context":   {wrap: replace(`Context="`, `Context="x`), is: exchange.ErrMismatch, notice: "D-WRONG", requests: resilience.DefaultMaxAttempts},
+	"another operation": {wrap: func(string) string { return `<a xmlns="urn:x"/>` }, is: exchange.ErrMismatch, notice: "D-WRONG", requests: resilience.DefaultMaxAttempts},
 	"foreign in collection": {wrap: func(string) string {
 		return `<RequestSecurityTokenResponseCollection xmlns="` + nsTrust + `"><a/></RequestSecurityTokenResponseCollection>`
-	}, is: exchange.ErrMismatch, notice: "D-WRONG", requests: exchange.MaxAttempts},
+	}, is: exchange.ErrMismatch, notice: "D-WRONG", requests: resilience.DefaultMaxAttempts},
 }
 
 func setSSIN(o *order, name string) {

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/ehealth-continuity/ehealth/fault"
-	"github.com/ehealth-continuity/ehealth/internal/exchange"
 	"github.com/ehealth-continuity/ehealth/internal/oracle"
 	"github.com/ehealth-continuity/ehealth/internal/wsse"
+	"github.com/ehealth-continuity/ehealth/resilience"
 )
 
 // prefixes are how the dossier writes the namespaces.
@@ -79,10 +79,10 @@ func TestFaults(t *testing.T) {
 		"clock seen":               {late, fault.Denied, fault.Rejected, "SOA-01001", "D-CLOCK", 1},
 		"not authorised":           {func() *http.Response { return soaFault("SOA-01002") }, fault.Denied, fault.Rejected, "SOA-01002", "D-AUTH-NONE", 1},
 		"not available":            {func() *http.Response { return soaFault("SOA-02001") }, fault.Unavailable, fault.Rejected, "SOA-02001", "D-AUTH-NONE", 1},
-		"temporarily":              {func() *http.Response { return soaFault("SOA-02002") }, fault.Unavailable, fault.Rejected, "SOA-02002", "D-AUTH-NONE", exchange.MaxAttempts},
+		"temporarily":              {func() *http.Response { return soaFault("SOA-02002") }, fault.Unavailable, fault.Rejected, "SOA-02002", "D-AUTH-NONE", resilience.DefaultMaxAttempts},
 		"schema":                   {func() *http.Response { return soaFault("SOA-03006") }, fault.Invalid, fault.Rejected, "SOA-03006", "", 1},
-		"503":                      {func() *http.Response { return reply(503, nil) }, fault.Unavailable, fault.Rejected, "HTTP-503", "D-AUTH-NONE", exchange.MaxAttempts},
-		"a page":                   {func() *http.Response { return reply(200, []byte("<html></html>")) }, fault.Protocol, fault.Unknown, "", "D-AUTH-NONE", exchange.MaxAttempts},
+		"503":                      {func() *http.Response { return reply(503, nil) }, fault.Unavailable, fault.Rejected, "HTTP-503", "D-AUTH-NONE", resilience.DefaultMaxAttempts},
+		"a page":                   {func() *http.Response { return reply(200, []byte("<html></html>")) }, fault.Protocol, fault.Unknown, "", "D-AUTH-NONE", resilience.DefaultMaxAttempts},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
