@@ -44,8 +44,8 @@ func TestDecide(t *testing.T) {
 		{"SOA-02001, other address", func(s *Situation) { s.Rule, s.There = gone, fresh }, Decision{Elsewhere, 0, WhySwitch, true, false}},
 		{"SOA-02001, other address dead", func(s *Situation) { s.Rule, s.There = gone, Target{Exists: true, Dead: true} }, Decision{Why: WhyUseless}},
 		{"read, SOA-00001", func(s *Situation) { s.Rule = general }, Decision{Again, 70 * ms, WhyRetry, true, false}},
-		{"token refused", func(s *Situation) { s.Rule, s.There = token, fresh }, Decision{Again, 0, WhyRenewed, true, true}},
-		{"token refused, write", func(s *Situation) { s.Class, s.Rule = UnsafeWrite, token }, Decision{Again, 0, WhyRenewed, true, true}},
+		{"token refused", func(s *Situation) { s.Rule, s.There = token, fresh }, Decision{Again, 0, WhyRenewed, false, true}},
+		{"token refused, write", func(s *Situation) { s.Class, s.Rule = UnsafeWrite, token }, Decision{Again, 0, WhyRenewed, false, true}},
 		{"token refused twice", func(s *Situation) { s.Rule, s.Renewed = token, true }, Decision{Why: WhyUseless}},
 		{"token refused, write, outcome unknown", func(s *Situation) { s.Class, s.Rule, s.Rule.Outcome = UnsafeWrite, token, fault.Unknown }, Decision{Why: WhyUseless}},
 		{"right refused", func(s *Situation) { s.Rule, s.There = right, fresh }, Decision{Why: WhyUseless}},
@@ -161,7 +161,7 @@ func lawOf(s Situation, d Decision) string {
 		return "too little time"
 	case d.Spend && !s.Budget:
 		return "no token"
-	case !d.Spend && !s.Local && !(d.Verb == Elsewhere && !s.There.Asked && (s.Rule.Outcome == fault.NotSent || s.There.Good)):
+	case !d.Spend && !d.Renew && !s.Local && !(d.Verb == Elsewhere && !s.There.Asked && (s.Rule.Outcome == fault.NotSent || s.There.Good)):
 		return "a repeat without a token"
 	}
 	return ""

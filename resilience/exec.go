@@ -71,19 +71,19 @@ type Exec struct {
 	last    *Attempt
 	tries   int
 	hedges  int
-	renewed bool
 	backoff backoff.BackOff
 	failed  []*Failure
 	why     Why
+	renewed bool
 }
 
 // route is one address as this call sees it.
 type route struct {
-	Endpoint
-	ep       *endpoint
-	failures int
-	dead     bool // not to be asked again in this call
-	down     bool // it said itself that it is not available
+	*Endpoint // of the caller's list, or of an ordered copy of it
+	ep        *endpoint
+	failures  int32
+	dead      bool // not to be asked again in this call
+	down      bool // it said itself that it is not available
 }
 
 // Attempt is one attempt of a call.
@@ -139,8 +139,8 @@ func (x *Exec) direct(now time.Time) {
 	default:
 		all = x.e.addresses.rested(slices.Clone(order(x.svc.name, x.Class, all)), now)
 	}
-	for _, ep := range all {
-		x.routes = append(x.routes, route{Endpoint: ep, ep: x.svc.endpoint(ep.URL)})
+	for i := range all {
+		x.routes = append(x.routes, route{Endpoint: &all[i], ep: x.svc.endpoint(all[i].URL)})
 	}
 }
 
@@ -173,7 +173,7 @@ func (x *Exec) firstAttempt() *Attempt {
 
 // start prepares the next attempt.
 func (x *Exec) start(a *Attempt, to *route, now time.Time) {
-	a.No, a.Endpoint, a.Started, a.route, a.ep = x.tries+1, to.Endpoint, now, to, to.ep
+	a.No, a.Endpoint, a.Started, a.route, a.ep = x.tries+1, *to.Endpoint, now, to, to.ep
 	x.last = a
 	repeatable := x.Class.MayRepeat(fault.Unknown, true)
 	a.until = x.Deadline
@@ -309,7 +309,7 @@ func (x *Exec) may(ctx context.Context, d Decision, f *Failure) bool {
 func (x *Exec) situation(here, there *route, f *Failure, now time.Time) Situation {
 	s := Situation{
 		Class: x.Class, Rule: f.Rule, RetryAfter: f.Fault.RetryAfter, Attempts: x.tries, MaxAttempts: max(x.svc.p.MaxAttempts, 1),
-		Same: here.failures, MinShare: x.svc.p.MinShare, Budget: x.svc.budget.Has(), Renewed: x.renewed, Remaining: time.Hour,
+		Same: int(here.failures), MinShare: x.svc.p.MinShare, Budget: x.svc.budget.Has(), Renewed: x.renewed, Remaining: time.Hour,
 	}
 	s.Here = Target{Exists: true, First: here.URL == x.first, Asked: true, Dead: here.dead, Down: here.down}
 	if there != nil {
@@ -343,7 +343,7 @@ func (x *Exec) best(here *route, now time.Time) *route {
 	return best
 }
 
-func (r *route) rank() int {
+func (r *route) rank() int32 {
 	if r.down {
 		return r.failures + 1<<10
 	}

@@ -70,10 +70,10 @@ func (h *Health) need(n Need) (c Condition, with string) {
 		switch {
 		case h.bad(s):
 			continue
-		case i > 0 && s.asked:
+		case i > 0 && !s.worked.IsZero():
 			return Degraded, "alternate"
 		case i > 0:
-			continue // nobody knows whether this one works
+			continue // it never worked yet
 		case s.slow:
 			return Slow, ""
 		}

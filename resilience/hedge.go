@@ -166,7 +166,7 @@ func (a *Attempt) newHedge() *Attempt {
 	}
 	x.hedges++
 	x.svc.stats.hedges.Add(1)
-	return &Attempt{x: x, No: a.No, Endpoint: to.Endpoint, Hedge: true, Why: WhyHedge, Started: now, route: to, ep: to.ep, until: a.until}
+	return &Attempt{x: x, No: a.No, Endpoint: *to.Endpoint, Hedge: true, Why: WhyHedge, Started: now, route: to, ep: to.ep, until: a.until}
 }
 
 // hedgeEnded gives the token back when the hedge never left.
