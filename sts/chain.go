@@ -13,7 +13,6 @@ import (
 // codeGeneral is the platform's error without a reason (dossier 01 E.2).
 const codeGeneral = "SOA-00001"
 
-
 // Login is one way to log in.
 type Login struct {
 	// Name says which, for events, records and errors: "identity card", "eHealth certificate". It is

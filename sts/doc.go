@@ -51,6 +51,22 @@
 // Issuing a token changes nothing that matters, so whatever the Outcome, asking again is harmless. No
 // error, String or log value holds an identifier, a name or a part of a token.
 //
-// Keeping tokens on disk, renewing them early and falling back to another credential are not
-// part of this package's cache.
+// # Outages
+//
+// [Durable] is for software that must work on while the STS is down. It renews the token early and at
+// a random moment, uses it to its very end, keeps it in a [Store] over restarts and between
+// processes, and announces with an [Event] what the person should know. [Chain] logs in with the
+// identity card, else with the eHealth certificate, and records that it did. [Refusals] tells
+// an outage that looks like a lost right from a right that was lost.
+//
+//	card := sts.Login{Name: "identity card", Source: byCard.Source(request)}
+//	certificate := sts.Login{Name: "eHealth certificate", Source: byCertificate.Source(request)}
+//	tokens, err := sts.Durable(sts.Chain(card, certificate),
+//		sts.WithStore(sts.FileStore(vault), byCertificate.Binding(request)),
+//		sts.OnEvent(show))
+//	defer tokens.Close()
+//	security := sts.HolderOfKey(tokens, sts.WithRefusals(refusals))
+//
+// A token taken from a store was checked like one from the STS; a store that fails costs a login
+// and nothing else.
 package sts

@@ -196,7 +196,7 @@ func TestDurableKept(t *testing.T) {
 		if n := len(j.of(Lost)); n != 0 {
 			t.Error("lost before its end")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if lost := j.of(Lost); len(lost) != 1 || lost[0].Notice != "D-AUTH-NONE" || !lost[0].At.Equal(end) || !lost[0].Until.IsZero() {
 			t.Error(lost)
@@ -386,8 +386,10 @@ func TestDurableDrop(t *testing.T) {
 			t.Error("nothing was dropped")
 		}
 		tok := mustToken(t, d)
-		if !d.Drop(tok) || !d.Drop(tok) {
-			t.Error("a refused token is not given up")
+		for range 2 { // the second time it is gone already
+			if !d.Drop(tok) {
+				t.Error("a refused token is not given up")
+			}
 		}
 		if again := mustToken(t, d); again.ID == tok.ID || d.Drop(again) {
 			t.Error("the replacement is given up at once")
@@ -436,7 +438,7 @@ func TestDurableClose(t *testing.T) {
 		if mustToken(t, d) != tok {
 			t.Error("another token")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if _, err := d.Token(t.Context()); !errors.Is(err, ErrClosed) || len(src.calls()) != 1 {
 			t.Error(err, len(src.calls()))
 		}
