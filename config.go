@@ -1,17 +1,20 @@
 package ehealth
 
 import (
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
+	"github.com/ehealth-continuity/ehealth/cache"
 	"github.com/ehealth-continuity/ehealth/fault"
 	"github.com/ehealth-continuity/ehealth/identity"
 	"github.com/ehealth-continuity/ehealth/insurability"
 	"github.com/ehealth-continuity/ehealth/keystore"
 	"github.com/ehealth-continuity/ehealth/resilience"
+	"github.com/ehealth-continuity/ehealth/resilience/bcp"
 	"github.com/ehealth-continuity/ehealth/sts"
 )
 
@@ -46,6 +49,42 @@ type Trust struct {
 	STS *x509.CertPool
 	// STSSigner accepts the common name of that certificate; nil = [sts.PlatformSigner].
 	STSSigner func(cn string) bool
+	// ServiceList are the authorities under which the signer of the platform's service list
+	// must stand. nil: no list is read, and the addresses of the configuration serve.
+	ServiceList *x509.CertPool
+}
+
+// ServiceList says where the platform publishes which addresses are to be used now.
+type ServiceList struct {
+	// URLs are the bases of the list, without suffix; nil = that of the Environment.
+	URLs []string
+	// Environment is what the list must name; "" = the platform's name for Config.Environment,
+	// "Simulation" for the sandbox.
+	Environment string
+	// Failover says when an address that the list calls inactive may be asked by the client's
+	// own decision. The zero value here is [WhenUnanswered]: a read that got no usable answer
+	// may go there too. Writes go there only when they were certainly not executed.
+	Failover Failover
+	// PollMin and PollMax bound the time between two polls; 0 = 5 and 15 minutes.
+	PollMin, PollMax time.Duration
+}
+
+// Failover says when an inactive address may be asked without the platform's order.
+type Failover uint8
+
+// The choices.
+const (
+	// WhenUnanswered: when a read got no usable answer, when a request was certainly not
+	// executed, or while the breaker of the active address is open.
+	WhenUnanswered Failover = iota
+	// WhenBroken: only while the breaker of the active address is open.
+	WhenBroken
+	// Never: only the platform's list decides.
+	Never
+)
+
+func (f Failover) policy() bcp.FailoverPolicy {
+	return [...]bcp.FailoverPolicy{bcp.WhenUnanswered, bcp.WhenBroken, bcp.Never}[min(f, Never)]
 }
 
 // Config is everything that can be decided about a [Platform]. What is not required has a
@@ -61,6 +100,12 @@ type Config struct {
 	// Login signs the login: an identity card or another token. nil = Identity, which is
 	// the platform's fallback login (dossier 06 B.4.1).
 	Login keystore.Source
+	// Fallback logs in when Login is refused or cannot be used, never when the login service is
+	// down: the password of the eHealth certificate instead of the card (dossier 06 B.4.1). Its use
+	// is announced. nil = Identity, when that is the certificate of the very person who logs in.
+	Fallback keystore.Source
+	// NoFallback makes a refused login end there.
+	NoFallback bool
 	// Caller is the care provider in whose name calls are made. Required.
 	Caller insurability.Caller
 	// Session says who logs in. The zero value derives it from Caller; a pharmacist who is
@@ -71,6 +116,22 @@ type Config struct {
 	// Services replaces the built-in addresses of the services it names, by UDDI id. In the
 	// sandbox environment it is the only source of addresses.
 	Services map[string][]resilience.Endpoint
+	// ServiceList is read when Trust.ServiceList is set.
+	ServiceList ServiceList
+	// DataDir keeps what must survive a restart: the login token and what is known about
+	// addresses, encrypted, and the last good service list. "" = nothing is kept.
+	DataDir string
+	// DataKey encrypts what is in DataDir; nil derives it from the private key of
+	// Identity, or keeps a random one in DataDir when that key cannot serve (cards, ECDSA).
+	DataKey *cache.Key
+	// Policy changes single numbers of the resilience policies; zero fields keep their
+	// defaults, negative ones switch off. Policies does so for one service, by UDDI id.
+	Policy   resilience.Policy
+	Policies map[string]resilience.Policy
+	// OnSession and OnList are told what happens to the login and to the service list, with
+	// the notice to show. They must return soon. nil = nobody is.
+	OnSession func(sts.Event)
+	OnList    func(bcp.Event)
 	// TokenValidity is the life asked for a token; 0 = [sts.DefaultValidity].
 	TokenValidity time.Duration
 	// InsurabilityTimeout bounds one insurability check; 0 = [insurability.DefaultTimeout].
@@ -119,4 +180,23 @@ func (c *Config) directory() resilience.Static {
 		d[id] = eps
 	}
 	return d
+}
+
+// counterAttempts is how often an insurability question is asked at most. Its answer is worth
+// more than the default four tries while one address is down and the other loses packets
+// (12 June 2018); budget, breaker and deadline bound it as ever.
+const counterAttempts = 6
+
+// policies puts the caller's own policies over those that a service of this module needs.
+func (c *Config) policies() map[string]resilience.Policy {
+	out := map[string]resilience.Policy{}
+	if c.Policy.MaxAttempts == 0 {
+		out[ServiceGenIns] = resilience.Policy{MaxAttempts: counterAttempts}
+		out[ServiceInsurability] = resilience.Policy{MaxAttempts: counterAttempts}
+	}
+	for id, p := range c.Policies {
+		p.MaxAttempts = cmp.Or(p.MaxAttempts, out[id].MaxAttempts)
+		out[id] = p
+	}
+	return out
 }

@@ -31,10 +31,20 @@ type File struct {
 	Environment string `json:"environment"`
 	// CA is a PEM file with the roots for TLS; "" = those of the operating system.
 	CA string `json:"ca"`
-	// Trust names PEM files with the authorities of the login service; "" = CA.
+	// Trust names PEM files with the authorities of the login service ("" = CA) and of the
+	// service list ("" = no list is read).
 	Trust struct {
-		STS string `json:"sts"`
+		STS         string `json:"sts"`
+		ServiceList string `json:"serviceList"`
 	} `json:"trust"`
+	// ServiceList gives the bases of the list, without suffix; absent = those of the environment.
+	// V2 is asked first.
+	ServiceList struct {
+		V1 string `json:"v1"`
+		V2 string `json:"v2"`
+	} `json:"serviceList"`
+	// DataDir is [Config.DataDir].
+	DataDir string `json:"dataDir"`
 	// Services gives addresses by UDDI id, over the built-in ones of the environment.
 	Services map[string][]FileEndpoint `json:"services"`
 	Software struct {
@@ -46,9 +56,11 @@ type File struct {
 			PasswordFile string `json:"passwordFile"`
 		} `json:"licence"`
 	} `json:"software"`
-	// Identity is the eHealth certificate; Login another credential to log in with, if any.
+	// Identity is the eHealth certificate; Login another credential to log in with, if any, and
+	// Fallback one for when that is refused.
 	Identity FileKeystore  `json:"identity"`
 	Login    *FileKeystore `json:"login"`
+	Fallback *FileKeystore `json:"fallback"`
 	Caller   FileCaller    `json:"caller"`
 	// People and Organisations are further callers that [LoadConfigAs] can choose by role.
 	People        []FilePerson `json:"people"`
@@ -149,7 +161,7 @@ func readFile(path string) (*File, error) {
 func (f *File) become(role string) error {
 	for _, p := range append(slices.Clone(f.People), f.Organisations...) {
 		if p.Role == role {
-			f.Identity, f.Login, f.Caller = p.Identity, p.Login, p.Caller
+			f.Identity, f.Login, f.Fallback, f.Caller = p.Identity, p.Login, nil, p.Caller
 			return nil
 		}
 	}
@@ -181,13 +193,23 @@ func (f *File) config(dir string) (cfg Config, err error) {
 	if cfg.Trust.STS == nil {
 		cfg.Trust.STS = cfg.Trust.TLS
 	}
+	if cfg.Trust.ServiceList, err = pool(at(f.Trust.ServiceList)); err != nil {
+		return cfg, fmt.Errorf("trust.serviceList: %w", err)
+	}
+	for _, u := range []string{f.ServiceList.V2, f.ServiceList.V1} {
+		if u != "" {
+			cfg.ServiceList.URLs = append(cfg.ServiceList.URLs, u)
+		}
+	}
+	cfg.DataDir = at(f.DataDir)
 	if cfg.Identity, err = f.Identity.source(at); err != nil {
 		return cfg, fmt.Errorf("identity: %w", err)
 	}
-	if f.Login != nil {
-		if cfg.Login, err = f.Login.source(at); err != nil {
-			return cfg, fmt.Errorf("login: %w", err)
-		}
+	if cfg.Login, err = f.Login.optional(at); err != nil {
+		return cfg, fmt.Errorf("login: %w", err)
+	}
+	if cfg.Fallback, err = f.Fallback.optional(at); err != nil {
+		return cfg, fmt.Errorf("fallback: %w", err)
 	}
 	if cfg.Caller, cfg.Session, err = f.Caller.parse(); err != nil {
 		return cfg, fmt.Errorf("caller: %w", err)
@@ -226,6 +248,13 @@ func (k FileKeystore) source(at func(string) string) (keystore.Source, error) {
 		return nil, err
 	}
 	return keystore.File(at(k.Keystore), password), nil
+}
+
+func (k *FileKeystore) optional(at func(string) string) (keystore.Source, error) {
+	if k == nil {
+		return nil, nil
+	}
+	return k.source(at)
 }
 
 // parse turns the text of the file into identifiers. Of a pharmacy, SSIN is who logs in.

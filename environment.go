@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/ehealth-continuity/ehealth/resilience"
+	"github.com/ehealth-continuity/ehealth/resilience/bcp"
 )
 
 // Environment names one deployment of the platform.
@@ -45,31 +46,24 @@ const (
 	ServiceInsurability = "uddi:ehealth-fgov-be:business:insurability:v2"
 )
 
-// addresses returns what the platform's list held at the end of 2022 (dossier 01 D.4): the
-// address on the eHealth host active, the one at MyCareNet as inactive alternate. The list
-// itself is not read yet, so a change of it must be configured.
-func (e Environment) addresses() resilience.Static {
-	var esb, mcn string
+// list is the name of the environment in service lists.
+func (e Environment) list() string {
 	switch e {
 	case Integration:
-		esb = "https://services-int.ehealth.fgov.be"
+		return bcp.Integration
 	case Acceptance:
-		esb, mcn = "https://services-acpt.ehealth.fgov.be", "https://pilot.mycarenet.be:9443"
+		return bcp.Acceptance
 	case Production:
-		esb, mcn = "https://services.ehealth.fgov.be", "https://prod.mycarenet.be:9443"
-	default:
-		return resilience.Static{}
+		return bcp.Production
 	}
-	pair := func(path, alternate string) []resilience.Endpoint {
-		eps := []resilience.Endpoint{{URL: esb + path, Active: true}}
-		if mcn != "" && alternate != "" {
-			eps = append(eps, resilience.Endpoint{URL: mcn + alternate, Order: 1})
-		}
-		return eps
+	return "Simulation"
+}
+
+// addresses returns what the platform's list held at the end of 2022 (dossier 01 D.4), under
+// the ids that this module uses; a list that verifies says what holds today.
+func (e Environment) addresses() resilience.Static {
+	if d := bcp.DefaultAddresses(e.list()); d != nil {
+		return d
 	}
-	return resilience.Static{
-		ServiceSTS:          pair("/IAM/SecurityTokenService/v1", ""),
-		ServiceGenIns:       pair("/GenericInsurability/v1", "/ehealth/bcp/genericinsurability/v1"),
-		ServiceInsurability: pair("/Insurability/v2", "/ehealth/bcp/insurability"),
-	}
+	return resilience.Static{}
 }

@@ -33,7 +33,8 @@ var house = []struct {
 	{"cache", []string{"fault"}},
 	{"internal/redact", []string{"fault"}},
 	{"internal/crashtest", []string{"resilience/outbox", "resilience", "cache", "fault"}},
-	{"resilience/outbox", []string{"resilience", "cache", "fault"}},
+	{"resilience/outbox", []string{"resilience", "cache", "fault", "internal/crashtest/fail"}},
+	{"internal/telemetry", []string{"resilience", "internal/redact", "sts", "fault"}},
 	{"resilience/notice", []string{"fault"}},
 	{"resilience/bcp", append([]string{"resilience", "fault"}, wire...)},
 	{"resilience", []string{"fault"}},
@@ -46,22 +47,24 @@ var house = []struct {
 	{"examples", []string{"", "identity", "fault", "insurability", "sts", "keystore", "sandbox"}},
 	{"drill", []string{"*"}},
 	{"cmd", []string{"*"}},
-	{"", []string{"sts", "insurability", "internal/exchange", "resilience", "keystore", "identity", "fault", "internal/wsse", "internal/saml"}},
+	{"", []string{"sts", "insurability", "cache", "internal/telemetry", "internal/exchange", "resilience", "keystore", "identity", "fault", "internal/wsse", "internal/saml"}},
 }
 
 // dependencies says which packages outside the standard library a part may import; what is
 // not named here may import none.
 var dependencies = map[string][]string{
-	"keystore":          {"golang.org/x/crypto", "software.sslmate.com/src/go-pkcs12", "github.com/ThalesGroup/crypto11"},
-	"resilience":        {"golang.org/x/time", "github.com/cenkalti/backoff/v4"},
-	"resilience/bcp":    {"golang.org/x/sync"},
-	"resilience/outbox": {"go.etcd.io/bbolt", "golang.org/x/crypto"},
-	"cache":             {"golang.org/x/crypto", "golang.org/x/sys"},
-	"internal/exchange": {"golang.org/x/sync"},
-	"sts":               {"golang.org/x/sync"},
-	"sandbox":           {"github.com/russellhaering/goxmldsig", "github.com/beevik/etree"},
-	"cmd":               {"github.com/alecthomas/kong", "golang.org/x/term"},
-	"drill":             {"golang.org/x/sync"},
+	"keystore":           {"golang.org/x/crypto", "software.sslmate.com/src/go-pkcs12", "github.com/ThalesGroup/crypto11"},
+	"resilience":         {"golang.org/x/time", "github.com/cenkalti/backoff/v4"},
+	"resilience/bcp":     {"golang.org/x/sync"},
+	"resilience/outbox":  {"go.etcd.io/bbolt", "golang.org/x/crypto"},
+	"internal/telemetry": {"go.opentelemetry.io/otel"},
+	"internal/crashtest": {"go.etcd.io/bbolt"},
+	"cache":              {"golang.org/x/crypto", "golang.org/x/sys"},
+	"internal/exchange":  {"golang.org/x/sync"},
+	"sts":                {"golang.org/x/sync"},
+	"sandbox":            {"github.com/russellhaering/goxmldsig", "github.com/beevik/etree"},
+	"cmd":                {"github.com/alecthomas/kong", "golang.org/x/term"},
+	"drill":              {"golang.org/x/sync"},
 }
 
 type listed struct {

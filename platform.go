@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -15,6 +16,8 @@ import (
 	"github.com/ehealth-continuity/ehealth/insurability"
 	"github.com/ehealth-continuity/ehealth/internal/exchange"
 	"github.com/ehealth-continuity/ehealth/keystore"
+	"github.com/ehealth-continuity/ehealth/resilience"
+	"github.com/ehealth-continuity/ehealth/resilience/bcp"
 	"github.com/ehealth-continuity/ehealth/sts"
 )
 
@@ -24,18 +27,35 @@ type Platform struct {
 	// Insurability answers "is this patient insured?".
 	Insurability *insurability.Client
 	// Tokens gives the login token; calls fetch it by themselves when they need it.
-	Tokens *sts.Cache
+	Tokens *sts.DurableSource
+	// Health tells per function ("login", "insurability") whether it works, since when, and
+	// which notice to show.
+	Health *resilience.Health
+	// Directory holds the platform's service list; nil when Trust.ServiceList is not set.
+	Directory *bcp.Directory
+	// Resilience holds the policies and what they remember: statistics, breakers, and the
+	// switch to leave an address alone by hand.
+	Resilience *resilience.Engine
 	// Expiry is the state of the eHealth certificate when the platform was opened; show
 	// its notice when it has one (30, 14 and 7 days before the end).
 	Expiry keystore.Warning
 
 	config Config
 	client *http.Client
+	router *bcp.Router
+	state  *state
 	stores []*keystore.Store
 }
 
-// Open reads the key stores and wires everything. It makes no network call, so it succeeds
-// while the platform is down. Errors are about the configuration or the key stores.
+// Names of functions in [Platform.Health]: the parameter {svc} of the notices.
+const (
+	FunctionLogin        = "login"
+	FunctionInsurability = "insurability"
+)
+
+// Open reads the key stores and what DataDir keeps, and wires everything. It makes no network
+// call and waits for none, so it succeeds while the platform is down; the service list is
+// fetched in the background. Errors are about the configuration, the key stores or DataDir.
 func Open(ctx context.Context, cfg Config) (_ *Platform, err error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -61,35 +81,168 @@ func Open(ctx context.Context, cfg Config) (_ *Platform, err error) {
 	if cfg.Transport == nil {
 		p.client.Transport = transport(cfg.Trust)
 	}
-	if err := p.wire(login, hok); err != nil {
+	if p.state, err = openState(&cfg, hok); err != nil {
+		return nil, fmt.Errorf("ehealth: DataDir: %w", err)
+	}
+	if err := p.wire(ctx, login, hok); err != nil {
 		return nil, fmt.Errorf("ehealth: %w", err)
 	}
 	return p, nil
 }
 
-func (p *Platform) wire(login, hok keystore.Credential) error {
+func (p *Platform) wire(ctx context.Context, login, hok keystore.Credential) error {
 	cfg := &p.config
+	directory, err := p.continuity()
+	if err != nil {
+		return err
+	}
+	if err := p.state.restore(ctx, p.Resilience, p.router); err != nil {
+		return err
+	}
 	x, err := exchange.New(exchange.Options{
-		HTTP: p.client, Directory: cfg.directory(),
+		HTTP: p.client, Directory: directory, Engine: p.Resilience,
 		UserAgent: cfg.Software.Name + " ehealth-go/" + version(), From: cfg.Software.Contact,
 	})
 	if err != nil {
 		return err
 	}
-	client, err := sts.New(x, sts.Config{
-		Identification: login, HolderOfKey: hok, Validity: cfg.TokenValidity,
-		Trust: sts.Trust{Roots: cfg.Trust.STS, SignerCN: cfg.Trust.STSSigner},
-	})
+	security, err := p.session(ctx, x, login, hok)
 	if err != nil {
 		return err
 	}
-	if p.Tokens, err = sts.Cached(client.Source(sts.Request{Identity: cfg.session()})); err != nil {
-		return err
-	}
-	p.Insurability, err = insurability.New(x, sts.HolderOfKey(p.Tokens), cfg.Caller,
+	p.Insurability, err = insurability.New(x, security, cfg.Caller,
 		insurability.Software{Name: cfg.Software.Name, Licence: cfg.Software.Licence},
 		insurability.WithTimeout(cfg.InsurabilityTimeout))
-	return err
+	if err != nil {
+		return err
+	}
+	if p.Directory != nil {
+		p.Directory.Start()
+	}
+	return nil
+}
+
+// continuity makes the directory of addresses, the choice among them, and the policies.
+func (p *Platform) continuity() (resilience.Directory, error) {
+	cfg := &p.config
+	var directory resilience.Directory = cfg.directory()
+	if cfg.Trust.ServiceList != nil {
+		urls := cfg.ServiceList.URLs
+		if urls == nil {
+			if u := bcp.DefaultURL(cfg.Environment.list()); u != "" {
+				urls = []string{u}
+			}
+		}
+		d, err := bcp.New(bcp.Config{
+			Environment: cmp.Or(cfg.ServiceList.Environment, cfg.Environment.list()), URLs: urls, HTTP: p.client,
+			Trust: bcp.Trust{Roots: cfg.Trust.ServiceList, Hosts: bcp.DefaultHosts(cfg.Environment.list())},
+			Dir:   p.state.listDir(), Static: cfg.directory(), OnEvent: cfg.OnList,
+			PollMin: cfg.ServiceList.PollMin, PollMax: cfg.ServiceList.PollMax,
+		})
+		if err != nil {
+			return nil, err
+		}
+		p.Directory, directory = d, d
+	}
+	var err error
+	p.Resilience, err = resilience.New(resilience.Config{
+		Policy: cfg.Policy, Services: cfg.policies(), Functions: functions(),
+		Order: func(service string, class resilience.Class, _ []resilience.Endpoint) []resilience.Endpoint {
+			return p.router.Route(service, class).Order()
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.Health = p.Resilience.Health()
+	p.router = bcp.NewRouter(bcp.RouterConfig{Directory: directory, Breakers: p.Resilience, Policy: cfg.ServiceList.Failover.policy()})
+	if p.Directory != nil {
+		p.Resilience.OnChange(func(c resilience.Change) {
+			if c.To.State == resilience.Open {
+				p.Directory.Alert()
+			}
+		})
+	}
+	p.Resilience.OnChange(func(resilience.Change) { p.state.changed(p.Resilience, p.router) })
+	return directory, nil
+}
+
+// functions are what a person does, and the services it needs. Login and insurability stand
+// apart: while a token lives, insurability does not need the login.
+func functions() []resilience.Function {
+	return []resilience.Function{
+		{Name: FunctionLogin, Needs: []resilience.Need{{Service: ServiceSTS}}},
+		{
+			Name: FunctionInsurability, Alternate: insurability.NoticeDirect,
+			Needs: []resilience.Need{{Service: ServiceGenIns, Partner: true}, {Service: ServiceInsurability, Partner: true}},
+		},
+	}
+}
+
+// session makes the login: durable, shared, renewed in the background.
+func (p *Platform) session(ctx context.Context, x *exchange.Exchanger, login, hok keystore.Credential) (exchange.Security, error) {
+	cfg := &p.config
+	request := sts.Request{Identity: cfg.session()}
+	client, err := p.login(x, login, hok)
+	if err != nil {
+		return nil, err
+	}
+	source := client.Source(request)
+	fallback, ok, err := p.fallback(ctx, login, hok)
+	if err != nil {
+		return nil, fmt.Errorf("fallback: %w", err)
+	}
+	if ok {
+		second, err := p.login(x, fallback, hok)
+		if err != nil {
+			return nil, err
+		}
+		source = sts.Chain(sts.Login{Name: "login", Source: source}, sts.Login{Name: "eHealth certificate", Source: second.Source(request)})
+	}
+	options := []sts.DurableOption{sts.OnEvent(p.announce)}
+	if store := p.state.tokens(); store != nil {
+		options = append(options, sts.WithStore(store, client.Binding(request)))
+	}
+	if p.Tokens, err = sts.Durable(source, options...); err != nil {
+		return nil, err
+	}
+	return sts.HolderOfKey(p.Tokens, sts.WithRefusals(sts.NewRefusals(p.announce))), nil
+}
+
+func (p *Platform) login(x *exchange.Exchanger, identification, hok keystore.Credential) (*sts.Client, error) {
+	return sts.New(x, sts.Config{
+		Identification: identification, HolderOfKey: hok, Validity: p.config.TokenValidity,
+		Trust: sts.Trust{Roots: p.config.Trust.STS, SignerCN: p.config.Trust.STSSigner},
+	})
+}
+
+// fallback is the second credential to log in with, if there is one.
+func (p *Platform) fallback(ctx context.Context, login, hok keystore.Credential) (c keystore.Credential, ok bool, err error) {
+	switch {
+	case p.config.NoFallback:
+		return c, false, nil
+	case p.config.Fallback != nil:
+		c, err = p.credential(ctx, p.config.Fallback)
+		return c, err == nil, err
+	case login.Certificate.Equal(hok.Certificate):
+		return c, false, nil
+	}
+	// The STS takes the certificate of the person who logs in, no other one.
+	subject, err := keystore.ParseSubject(hok.Certificate)
+	return hok, err == nil && !subject.SSIN.IsZero() && subject.SSIN == p.config.session().SSIN, nil
+}
+
+// announce tells the person, through the health of the login, and the caller's own listener.
+func (p *Platform) announce(e sts.Event) {
+	switch e.Kind {
+	case sts.Renewed:
+		p.Health.Report(FunctionLogin, "", "")
+	case sts.KeptUntil, sts.EndsSoon, sts.FallbackUsed, sts.GroupRefusal:
+		p.Health.Report(FunctionLogin, e.Kind.String(), e.Notice)
+	}
+	if p.config.OnSession != nil {
+		p.config.OnSession(e)
+	}
 }
 
 func (p *Platform) credential(ctx context.Context, src keystore.Source) (keystore.Credential, error) {
@@ -101,19 +254,28 @@ func (p *Platform) credential(ctx context.Context, src keystore.Source) (keystor
 	return store.Authentication()
 }
 
-// Close ends idle connections and releases the key stores. Calls under way are not cut off;
-// end their contexts for that.
+// Close ends what goes on in the background, keeps what DataDir is to keep, ends idle
+// connections and releases the key stores. Calls under way are not cut off; end their contexts
+// for that.
 func (p *Platform) Close() error {
+	var errs []error
+	if p.Tokens != nil {
+		errs = append(errs, p.Tokens.Close())
+	}
+	if p.Directory != nil {
+		errs = append(errs, p.Directory.Close())
+	}
+	if p.Resilience != nil {
+		p.Resilience.Close()
+	}
+	errs = append(errs, p.state.close(p.Resilience, p.router))
 	if p.client != nil {
 		p.client.CloseIdleConnections()
 	}
-	var first error
 	for _, s := range p.stores {
-		if err := s.Close(); err != nil && first == nil {
-			first = err
-		}
+		errs = append(errs, s.Close())
 	}
-	return first
+	return errors.Join(errs...)
 }
 
 // transport is made for few hosts and few, precious calls: a dial that hangs must leave time

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net/http"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -102,7 +103,7 @@ func TestWrongCertificate(t *testing.T) {
 				w.fails(t, err, end{fault.Denied, fault.Rejected, "D-AUTH-NONE", "SOA-01001"})
 
 				// Only the login card is bad, or only the key that the token would be bound to.
-				cfg.Login, cfg.Identity = bad, good
+				cfg.Login, cfg.Identity, cfg.NoFallback = bad, good, true
 				a, err = w.ask(t, w.open(t, cfg), sandbox.Insured)
 				w.ends(t, a, err, refusedLogin)
 				cfg.Login, cfg.Identity = good, bad
@@ -110,6 +111,18 @@ func TestWrongCertificate(t *testing.T) {
 				w.ends(t, a, err, refusedLogin)
 				if n := w.sb.State().Requests["genins"]; n != 0 {
 					t.Errorf("%d questions were sent without a login", n)
+				}
+
+				// With the eHealth certificate to fall back on, a bad card stops nobody, and it is announced.
+				var said []string
+				cfg.Login, cfg.Identity, cfg.NoFallback = bad, good, false
+				cfg.OnSession = func(e sts.Event) { said = append(said, e.Notice) }
+				p = w.open(t, cfg)
+				if a, err = w.ask(t, p, sandbox.Insured); err != nil || a.Insured != insurability.Yes {
+					t.Fatalf("with a fallback: %v", err)
+				}
+				if !slices.Contains(said, "D-AUTH-USED") {
+					t.Errorf("announced %v", said)
 				}
 			})
 		})

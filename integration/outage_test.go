@@ -39,7 +39,7 @@ func TestOutages(t *testing.T) {
 		{name: "silence, executed", script: "genins" + all + "hang exec=1", attempts: 2},
 
 		{name: "everything not available", script: both("fault code=SOA-02001"), kind: fault.Unavailable, outcome: fault.Rejected, code: "SOA-02001", notice: "D-INS-UNKNOWN", attempts: 2},
-		{name: "everything 503", script: both("http status=503;body=html"), kind: fault.Unavailable, outcome: fault.Rejected, code: "HTTP-503", notice: "D-INS-UNKNOWN", attempts: 4, patient: true},
+		{name: "everything 503", script: both("http status=503;body=html"), kind: fault.Unavailable, outcome: fault.Rejected, code: "HTTP-503", notice: "D-INS-UNKNOWN", attempts: 6, patient: true},
 		{name: "everything silent", script: both("hang -"), kind: fault.Timeout, outcome: fault.Unknown, notice: "D-INS-UNKNOWN", attempts: 2},
 		{name: "all answers are lost", script: both("lost_ack p=1"), kind: fault.Unavailable, outcome: fault.Unknown, notice: "D-INS-UNKNOWN"},
 		{name: "nothing can be reached", script: "net" + all + "refuse -", kind: fault.Unavailable, outcome: fault.NotSent, notice: "D-INS-UNKNOWN"},

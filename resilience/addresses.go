@@ -63,6 +63,11 @@ func (a *Addresses) Order(all []Endpoint, now time.Time) []Endpoint {
 		}
 		return x.Order - y.Order
 	})
+	return a.rested(out, now)
+}
+
+// rested moves the addresses that rest to the end, the one whose rest ends first in front.
+func (a *Addresses) rested(out []Endpoint, now time.Time) []Endpoint {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	slices.SortStableFunc(out, func(x, y Endpoint) int { return a.restLeft(x.URL, now).compare(a.restLeft(y.URL, now)) })

@@ -105,7 +105,8 @@ type Decision struct {
 //  8. Every repeat costs a token, and none is made without one, except a switch to an address
 //     not asked yet when the failed attempt never left this computer, or when that address is
 //     good: such a switch adds no load to what is overloaded. After an attempt that this package
-//     refused by itself nothing is paid, because nothing was sent.
+//     refused by itself nothing is paid, because nothing was sent, and nothing for a renewed
+//     token: there is one renewal per call, and whoever shares a revoked token needs it.
 func Decide(s Situation) Decision {
 	switch {
 	case s.Canceled:
@@ -132,7 +133,7 @@ func (s *Situation) renew() Decision {
 	if s.Renewed || !s.Class.MayRepeat(s.Rule.Outcome, true) {
 		return Decision{Why: WhyUseless}
 	}
-	return s.bounded(Decision{Verb: Again, Why: WhyRenewed, Spend: true, Renew: true})
+	return s.bounded(Decision{Verb: Again, Why: WhyRenewed, Renew: true})
 }
 
 // repeats tells whether the same address may be asked again.

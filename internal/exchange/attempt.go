@@ -35,8 +35,11 @@ func (x *Exchanger) attempt(ctx context.Context, a *resilience.Attempt, c *Call)
 	ans, f := x.once(ctx, a.Endpoint, c)
 	j, judges := c.Security.(Judge)
 	if f != nil {
-		if judges && f.Fault.Kind == fault.Denied {
-			j.Denied(f.Fault)
+		if f.Fault.Kind == fault.Denied {
+			f.NotHere = true // whoever is judged here, it is not the address
+			if judges {
+				j.Denied(f.Fault)
+			}
 		}
 		return nil, f
 	}
