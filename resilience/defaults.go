@@ -21,10 +21,11 @@ const (
 	DefaultBackoffMax  = 2 * time.Second
 
 	// DefaultBudgetCapacity bounds the retries of an outage, DefaultBudgetPerSuccess serves them
-	// under partial errors (99 % at 30 % errors), DefaultBudgetPerRetry is the price of a retry
-	// or a hedge (07 section 1).
+	// under partial errors, DefaultBudgetPerRetry is the price of a retry or a hedge (07 section
+	// 1). At 30 % errors 0.4 per success ends at 95 to 97 % answered, because r retries per
+	// call cost r and earn 0.4·0.7·(1+r); 0.6 gives 99 % and the same load in an outage.
 	DefaultBudgetCapacity   = 10
-	DefaultBudgetPerSuccess = 0.4
+	DefaultBudgetPerSuccess = 0.6
 	DefaultBudgetPerRetry   = 1
 	// DefaultBudgetPerSecond keeps a workstation with one call every few minutes able to retry at
 	// all (08 section 1.3). One token per half minute is nothing to a busy client: without the
