@@ -237,7 +237,7 @@ public final class Bouncy {
       if (key.length > 0 && r instanceof KeyTransRecipientInformation) {
         try {
           return r.getContent(new JceKeyTransEnvelopedRecipient(key(key)).setProvider("BC"));
-        } catch (org.bouncycastle.cms.CMSException e) {
+        } catch (org.bouncycastle.cms.CMSException | RuntimeException e) {
           continue; // another recipient's
         }
       }
