@@ -116,6 +116,7 @@ func TestWeReadOpenSSLLayers(t *testing.T) {
 	sign := append([]string{"-sign", "-outform", "DER", "-nodetach", "-md", "sha256", "-signer", "doctor.pem", "-inkey", "doctor.key", "-nosmimecap"}, pss...)
 	pkcs1 := sign[:len(sign)-len(pss)]
 	to := []string{"-encrypt", "-outform", "DER", "-aes-128-cbc", "-recip", "hospital.pem"}
+	// Streaming gives BER with indefinite lengths; openssl 3.0 cannot do it with PSS.
 	stream := func(a []string) []string { return append(append([]string{}, a...), "-stream", "-indef") }
 	encryptKEK := []string{"-encrypt", "-outform", "DER", "-aes-128-cbc", "-secretkey", "7369787465656e206279746573202121", "-secretkeyid", "616e206964656e746966696572"}
 	o, err := etee.NewOpener(ownKeys(t, "hospital"), ownTrust(t), etee.Policy{NonRepudiation: true})
@@ -126,10 +127,10 @@ func TestWeReadOpenSSLLayers(t *testing.T) {
 		opts          []etee.OpenOption
 	}{
 		{"pss", sign, to, nil},
-		{"pss, stream", stream(sign), stream(to), nil},
+		{"pkcs1, stream", stream(pkcs1), stream(to), nil},
 		{"pkcs1", pkcs1, to, nil},
 		{"kek", sign, encryptKEK, []etee.OpenOption{etee.WithKEK(ownKEK(t))}},
-		{"kek, stream", stream(sign), stream(encryptKEK), []etee.OpenOption{etee.WithKEK(ownKEK(t))}},
+		{"kek, stream", stream(pkcs1), stream(encryptKEK), []etee.OpenOption{etee.WithKEK(ownKEK(t))}},
 	} {
 		for i, content := range contents {
 			if len(content) == 0 && strings.HasSuffix(c.name, "stream") {
