@@ -49,39 +49,94 @@ func (x *Exchanger) attempt(ctx context.Context, a *resilience.Attempt, c *Call)
 	return ans, nil
 }
 
+// message is one attempt on its way through the steps.
+type message struct {
+	c        *Call
+	ep       resilience.Endpoint
+	fe       *fault.Error // filled in by the step that fails
+	envelope []byte
+	reply    reply
+	parsed   *soap.Message
+}
+
+// reply is an HTTP answer.
+type reply struct {
+	status int
+	header http.Header
+	doc    []byte
+}
+
+// steps are what one attempt does, in this order; the first that fails ends it.
+var steps = []struct {
+	name string
+	do   func(*Exchanger, context.Context, *message) *failure
+}{
+	{"secure", (*Exchanger).secure},
+	{"post", (*Exchanger).send},
+	{"parse", (*Exchanger).parse},
+	{"correlate", (*Exchanger).correlate},
+}
+
 func (x *Exchanger) once(ctx context.Context, ep resilience.Endpoint, c *Call) (*Answer, *failure) {
-	fe := &fault.Error{Op: c.Op, Service: c.Service, Endpoint: ep.URL}
-	envelope, err := c.Security.Secure(ctx, c.Body)
+	m := &message{c: c, ep: ep, fe: &fault.Error{Op: c.Op, Service: c.Service, Endpoint: ep.URL}}
+	for _, s := range steps {
+		if f := s.do(x, ctx, m); f != nil {
+			return nil, f
+		}
+	}
+	return &Answer{Payload: m.parsed.Payload, Header: m.parsed.Header, Endpoint: ep, At: time.Now()}, nil
+}
+
+// secure makes the envelope: token, fresh timestamp, signature.
+func (x *Exchanger) secure(ctx context.Context, m *message) *failure {
+	envelope, err := m.c.Security.Secure(ctx, m.c.Body)
 	if err != nil {
-		return nil, unsecured(fe, err)
+		return unsecured(m.fe, err)
 	}
-	status, header, doc, stage, err := x.post(ctx, ep.URL, c.Action, envelope)
+	m.envelope = envelope
+	return nil
+}
+
+func (x *Exchanger) send(ctx context.Context, m *message) *failure {
+	r, stage, err := x.post(ctx, m.ep.URL, m.c.Action, m.envelope)
 	if err != nil {
-		return nil, lost(fe, err, stage)
+		return lost(m.fe, err, stage)
 	}
-	m, err := soap.Parse(doc, xmltree.Limits{Bytes: int(x.maxAnswer)})
+	m.reply = r
+	return nil
+}
+
+// parse reads the answer as SOAP and tells faults from answers.
+func (x *Exchanger) parse(_ context.Context, m *message) *failure {
+	parsed, err := soap.Parse(m.reply.doc, xmltree.Limits{Bytes: int(x.maxAnswer)})
 	if err != nil {
-		return nil, notSOAP(fe, status, header, err)
+		return notSOAP(m.fe, m.reply.status, m.reply.header, err)
 	}
-	if f, ok := m.Fault(); ok {
-		return nil, soapFault(fe, f, header)
+	if f, ok := parsed.Fault(); ok {
+		return soapFault(m.fe, f, m.reply.header)
 	}
-	if status != http.StatusOK {
-		return nil, notSOAP(fe, status, header, soap.ErrShape)
+	if m.reply.status != http.StatusOK {
+		return notSOAP(m.fe, m.reply.status, m.reply.header, soap.ErrShape)
 	}
-	if err := c.Correlate(m.Payload); err != nil {
-		return nil, x.mismatch(fe, err)
+	m.parsed = parsed
+	return nil
+}
+
+// correlate asks whether this is the answer to our question.
+func (x *Exchanger) correlate(_ context.Context, m *message) *failure {
+	if err := m.c.Correlate(m.parsed.Payload); err != nil {
+		return x.mismatch(m.fe, err)
 	}
-	return &Answer{Payload: m.Payload, Header: m.Header, Endpoint: ep, At: time.Now()}, nil
+	return nil
 }
 
 // post sends one POST and reads its answer up to the bound. stage tells how far it came.
-func (x *Exchanger) post(ctx context.Context, url, action string, body []byte) (status int, h http.Header, doc []byte, stage fault.Stage, err error) {
+func (x *Exchanger) post(ctx context.Context, url, action string, body []byte) (reply, fault.Stage, error) {
 	p := &progress{}
 	p.reach(fault.Dialing)
 	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, p.trace()), http.MethodPost, url, nil)
 	if err != nil {
-		return 0, nil, nil, fault.Dialing, err
+		return reply{}, fault.Dialing, err
 	}
 	req.Body = p.body(body)
 	req.GetBody = func() (io.ReadCloser, error) { return p.body(body), nil }
@@ -93,17 +148,17 @@ func (x *Exchanger) post(ctx context.Context, url, action string, body []byte) (
 	req.Header.Set("Accept", "text/xml")
 	resp, err := x.http.Do(req)
 	if err != nil {
-		return 0, nil, nil, p.stage(), err
+		return reply{}, p.stage(), err
 	}
 	defer resp.Body.Close()
-	doc, err = io.ReadAll(io.LimitReader(resp.Body, x.maxAnswer+1))
+	doc, err := io.ReadAll(io.LimitReader(resp.Body, x.maxAnswer+1))
 	if err != nil {
-		return 0, nil, nil, fault.Reading, err
+		return reply{}, fault.Reading, err
 	}
 	if int64(len(doc)) > x.maxAnswer {
-		return 0, nil, nil, fault.Reading, ErrTooLarge
+		return reply{}, fault.Reading, ErrTooLarge
 	}
-	return resp.StatusCode, resp.Header, doc, fault.Reading, nil
+	return reply{resp.StatusCode, resp.Header, doc}, fault.Reading, nil
 }
 
 // progress follows one POST through the HTTP stack.

@@ -67,8 +67,15 @@ func New(o Options) (*Exchanger, error) {
 	return x, nil
 }
 
-// Describe lists the layers of a call, from the outside in.
-func (x *Exchanger) Describe() []string { return x.pipeline.Describe() }
+// Describe lists what a call goes through, from the outside in: the policies, and the steps of
+// one attempt.
+func (x *Exchanger) Describe() []string {
+	out := x.pipeline.Describe()
+	for _, s := range steps {
+		out = append(out, "send/"+s.name)
+	}
+	return out
+}
 
 // Call describes one call. It is not modified and may be used for one Do only.
 type Call struct {

@@ -397,3 +397,16 @@ func TestLastByteHandedOverMeansSent(t *testing.T) {
 		t.Error("a second connection must not make it unsent")
 	}
 }
+
+// TestDescribe pins the chain: what happens once per call and what per attempt, in which order.
+func TestDescribe(t *testing.T) {
+	x, _ := setup(t, map[string][]step{urlA: {ok("1")}})
+	want := []string{
+		"call/event", "call/bulkhead", "call/rate", "call/retry",
+		"attempt/hedge", "attempt/breaker", "attempt/limit", "attempt/event", "attempt/send",
+		"send/secure", "send/post", "send/parse", "send/correlate",
+	}
+	if got := x.Describe(); !slices.Equal(got, want) {
+		t.Errorf("the chain is %q", got)
+	}
+}
