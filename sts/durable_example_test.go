@@ -20,7 +20,7 @@ func ExampleDurable() {
 	})
 	tokens, err := sts.Durable(
 		sts.Chain(sts.Login{Name: "identity card", Source: card}, sts.Login{Name: "eHealth certificate", Source: certificate}),
-		sts.OnEvent(func(e sts.Event) { fmt.Println(e.Kind, "by", e.Login, e.Notice) }),
+		sts.OnEvent(func(e sts.Event) { fmt.Printf("%v by %s, notice %q\n", e.Kind, e.Login, e.Notice) }),
 	)
 	if err != nil {
 		panic(err)
@@ -29,8 +29,8 @@ func ExampleDurable() {
 	tok, err := tokens.Token(context.Background())
 	fmt.Println(tok.Via.Login, tok.Via.Fallback, tok.Via.Why, err)
 	// Output:
-	// renewed by eHealth certificate
-	// fallback used by eHealth certificate D-AUTH-USED
+	// renewed by eHealth certificate, notice ""
+	// fallback used by eHealth certificate, notice "D-AUTH-USED"
 	// eHealth certificate true denied <nil>
 }
 
