@@ -119,7 +119,14 @@ func (a Algorithm) inParameters(f func(*reader) error) error {
 }
 
 // plain reports whether parameters are absent or NULL.
-func (a Algorithm) plain() bool { return a.Parameters == nil || string(a.Parameters) == "\x05\x00" }
+func (a Algorithm) plain() bool {
+	if a.Parameters == nil {
+		return true
+	}
+	r := newReader(a.Parameters, Limits{}.withDefaults())
+	b, err := r.primitive(tagNull)
+	return err == nil && len(b) == 0
+}
 
 // hash returns the digest algorithm, 0 when unknown. SHA-1 is known so that a refusal can name it.
 func (a Algorithm) hash() crypto.Hash {
