@@ -10,6 +10,7 @@ import (
 	"github.com/ehealth-continuity/ehealth"
 	"github.com/ehealth-continuity/ehealth/identity"
 	"github.com/ehealth-continuity/ehealth/insurability"
+	"github.com/ehealth-continuity/ehealth/resilience/notice"
 )
 
 // client are the flags of every command that calls the platform.
@@ -17,6 +18,12 @@ type client struct {
 	Config string `help:"Configuration file (JSON); the sandbox.json of a sandbox is one." placeholder:"FILE" required:"" type:"existingfile"`
 	As     string `help:"Call as the first of the file's people with this role." placeholder:"ROLE"`
 	JSON   bool   `help:"Write one JSON object." name:"json"`
+	Lang   string `help:"Language of notices: fr, nl, de or en." enum:"fr,nl,de,en" default:"en"`
+}
+
+func (c *client) lang() notice.Lang {
+	l, _ := notice.ParseLang(c.Lang)
+	return l
 }
 
 func (c *client) open(ctx context.Context) (*ehealth.Platform, error) {
@@ -31,12 +38,9 @@ func (c *client) open(ctx context.Context) (*ehealth.Platform, error) {
 	return p, nil
 }
 
-// failed marks an error for the output the caller asked for.
-func (c *client) failed(err error) error {
-	if c.JSON {
-		return jsonError{err}
-	}
-	return err
+// failed says how the error of a call is told.
+func (c *client) failed(svc notice.Service, err error) error {
+	return clientError{error: err, json: c.JSON, lang: c.lang(), svc: svc}
 }
 
 type tokenCmd struct{ client }
@@ -57,7 +61,7 @@ func (c *tokenCmd) Run(ctx context.Context, s streams) error {
 	defer p.Close()
 	tok, err := p.Tokens.Token(ctx)
 	if err != nil {
-		return c.failed(err)
+		return c.failed(notice.Login, err)
 	}
 	r := tokenResult{NotBefore: tok.NotBefore, NotOnOrAfter: tok.NotOnOrAfter, Granted: []string{}, Refused: []string{}}
 	for _, a := range tok.Attributes {
@@ -75,7 +79,7 @@ func (c *tokenCmd) Run(ctx context.Context, s streams) error {
 	list(s.out, "granted", r.Granted)
 	list(s.out, "refused", r.Refused)
 	if p.Expiry.Notice != "" {
-		fmt.Fprintln(s.err, "notice:", p.Expiry.Notice)
+		fmt.Fprintln(s.err, notice.CertificateExpires(p.Expiry.Date).Text(c.lang()))
 	}
 	return nil
 }
@@ -128,13 +132,13 @@ func (c *insurabilityCmd) Run(ctx context.Context, s streams) error {
 	defer p.Close()
 	a, err := p.Insurability.Check(ctx, q)
 	if err != nil {
-		return c.failed(err)
+		return c.failed(notice.Insurability, err)
 	}
 	r := result(a)
 	if c.JSON {
 		return writeJSON(s.out, r)
 	}
-	return r.write(s.out)
+	return r.write(s.out, c.lang())
 }
 
 func result(a *insurability.Answer) insurabilityResult {
@@ -152,7 +156,7 @@ func result(a *insurability.Answer) insurabilityResult {
 	return r
 }
 
-func (r insurabilityResult) write(w io.Writer) error {
+func (r insurabilityResult) write(w io.Writer, lang notice.Lang) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(k string, v any) { fmt.Fprintf(t, "%s\t%v\n", k, v) }
 	row("insured", r.Insured)
@@ -168,8 +172,8 @@ func (r insurabilityResult) write(w io.Writer) error {
 		row("covered until", *r.Until)
 	}
 	row("source", r.Source+" "+r.Endpoint)
-	if r.Notice != "" {
-		row("notice", r.Notice)
+	if n, err := notice.New(notice.ID(r.Notice), notice.Params{}); err == nil {
+		row("notice", n.Text(lang))
 	}
 	return t.Flush()
 }

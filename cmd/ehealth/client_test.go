@@ -226,7 +226,7 @@ func TestUnavailable(t *testing.T) {
 	t.Run("both addresses not available", func(t *testing.T) {
 		shared.inject(t, "genins 0 to_end fault code=SOA-02001\ngenins-direct 0 to_end fault code=SOA-02001")
 		r := as(t, "", "insurability", insured)
-		if r.code != unavailable || r.out != "" || !strings.Contains(r.err, "\nnotice: D-INS-UNKNOWN\n") {
+		if r.code != unavailable || r.out != "" || !strings.Contains(r.err, "\nInsurability cannot be checked. ") {
 			t.Errorf("exit code %d, %q, %q", r.code, r.out, r.err)
 		}
 		var f failure
@@ -250,8 +250,11 @@ func TestUnavailable(t *testing.T) {
 		if a.Source != "alternate" || a.Notice != "D-INS-DIRECT" || a.Insured != "yes" {
 			t.Errorf("answer is %+v", a)
 		}
-		if r := as(t, "", "insurability", insured); r.code != done || !strings.Contains(r.out, "D-INS-DIRECT") {
+		if r := as(t, "", "insurability", insured); r.code != done || !strings.Contains(r.out, "Insurability is checked through the mutualities' backup line.") {
 			t.Errorf("exit code %d\n%s", r.code, r.out)
+		}
+		if r := as(t, "", "insurability", insured, "--lang", "nl"); r.code != done || !strings.Contains(r.out, "De verzekerbaarheid wordt via de noodlijn van de ziekenfondsen nagegaan.") {
+			t.Errorf("in Dutch: %q", r.out)
 		}
 	})
 	t.Run("nobody listens", func(t *testing.T) { // as after the end of a sandbox
@@ -269,7 +272,7 @@ func TestUnavailable(t *testing.T) {
 				}
 			}
 		})
-		if r := call(t, "insurability", insured, "--config", gone); r.code != unavailable || r.out != "" || !strings.Contains(r.err, "notice: D-AUTH-NONE") {
+		if r := call(t, "insurability", insured, "--config", gone); r.code != unavailable || r.out != "" || !strings.Contains(r.err, "You cannot log in to eHealth now.") {
 			t.Errorf("exit code %d, %q, %q", r.code, r.out, r.err)
 		}
 	})
@@ -293,7 +296,7 @@ func TestUnknown(t *testing.T) {
 	if e := f.Error; e.Kind != "security" || e.Outcome != "unknown" || e.Notice != "D-WRONG" {
 		t.Errorf("error is %+v", e)
 	}
-	if !strings.Contains(r.err, "notice: D-WRONG") {
+	if !strings.Contains(r.err, "An answer did not match your request and was not shown.") {
 		t.Errorf("printed %q", r.err)
 	}
 }

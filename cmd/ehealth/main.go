@@ -28,6 +28,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/ehealth-continuity/ehealth/fault"
+	"github.com/ehealth-continuity/ehealth/resilience/notice"
 )
 
 // Exit codes.
@@ -105,28 +106,41 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// jsonError asks for the error as JSON on standard output too.
-type jsonError struct{ error }
+// clientError is the failure of a command that calls the platform, with how to tell it.
+type clientError struct {
+	error
+	json bool
+	lang notice.Lang
+	svc  notice.Service
+}
 
-func (e jsonError) Unwrap() error { return e.error }
+func (e clientError) Unwrap() error { return e.error }
 
 // report tells what went wrong and chooses the exit code.
 func report(io streams, err error) int {
-	fe, isFault := errors.AsType[*fault.Error](err)
-	if _, asJSON := errors.AsType[jsonError](err); asJSON && isFault {
-		if werr := writeJSON(io.out, map[string]any{"error": fe}); werr != nil {
-			fmt.Fprintln(io.err, "ehealth:", werr)
-		}
-	}
 	fmt.Fprintln(io.err, "ehealth:", strings.TrimPrefix(err.Error(), "ehealth: "))
+	fe, isFault := errors.AsType[*fault.Error](err)
 	if !isFault {
 		if _, usage := errors.AsType[usageError](err); usage {
 			return exitUsage
 		}
 		return exitLocal
 	}
-	if fe.Notice != "" {
+	how, _ := errors.AsType[clientError](err)
+	said := map[string]any{"error": fe}
+	if n, ok := notice.FromError(err, how.svc); ok {
+		said["notice"] = n
+		fmt.Fprintln(io.err, n.Text(how.lang))
+		if small := n.SmallPrint(how.lang); small != "" {
+			fmt.Fprintln(io.err, small)
+		}
+	} else if fe.Notice != "" {
 		fmt.Fprintln(io.err, "notice:", fe.Notice)
+	}
+	if how.json {
+		if werr := writeJSON(io.out, said); werr != nil {
+			fmt.Fprintln(io.err, "ehealth:", werr)
+		}
 	}
 	return exitCode(fe)
 }
