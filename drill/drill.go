@@ -275,26 +275,30 @@ func (t *Fleet) phase(at time.Duration) *Phase {
 
 // watchLoad reads the sandbox's request counters at the end of every phase.
 func (f *fleet) watchLoad(s *sandbox.Sandbox, start time.Time) {
-	before := make([]int, len(f.tables))
+	before, polled := make([]int, len(f.tables)), 0
 	for i, ph := range f.tables[0].Phases {
 		time.Sleep(time.Until(start.Add(ph.To)))
-		total := f.load(s)
+		total, polls := f.load(s)
 		f.mu.Lock()
 		for k, t := range f.tables {
 			t.Phases[i].Requests = total[k] - before[k]
 		}
+		f.tables[0].Phases[i].ListRequests = polls - polled
 		f.mu.Unlock()
-		before = total
+		before, polled = total, polls
 	}
 }
 
 // load is the requests so far, by kind of traffic. What belongs to no kind that runs, such as the logins of fleets that
-// have other things to do, counts for the first.
-func (f *fleet) load(s *sandbox.Sandbox) []int {
-	out := make([]int, len(f.tables))
+// have other things to do, counts for the first. Those for the service list, a file on a host of its own, stand apart.
+func (f *fleet) load(s *sandbox.Sandbox) (out []int, list int) {
+	out = make([]int, len(f.tables))
 	for service, n := range s.State().Requests {
 		of := Insurability
 		switch service {
+		case "servicelist":
+			list = n
+			continue
 		case "sts":
 			of = Login
 		case "app", "app-direct":
@@ -303,7 +307,7 @@ func (f *fleet) load(s *sandbox.Sandbox) []int {
 		k := slices.IndexFunc(f.tables, func(t *Fleet) bool { return t.Traffic == of })
 		out[max(k, 0)] += n
 	}
-	return out
+	return out, list
 }
 
 // sumUp fills in what is known at the end: percentiles, and what the platform has executed.

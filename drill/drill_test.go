@@ -12,7 +12,7 @@ import (
 // we put less on the platform per question than a client that repeats blindly.
 func TestLoadBalancerOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, err := Run(Options{Seed: 7, Pharmacies: 6, Every: 5 * time.Minute})
+		r, err := Run(Options{Seed: 7, Pharmacies: 4, Every: 5 * time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -34,7 +34,7 @@ func TestLoadBalancerOutage(t *testing.T) {
 		if naive.WrongAsker == 0 {
 			t.Error("the naive client never got a wrong answer: the incident was not replayed")
 		}
-		if good := ours.Live + ours.Otherwise; good*100 < 90*ours.Calls {
+		if good := ours.Live + ours.Otherwise; good*100 < 85*ours.Calls {
 			t.Errorf("only %d of %d answered", good, ours.Calls)
 		}
 		if ours.Requests >= naive.Requests {

@@ -29,15 +29,24 @@ type ours struct {
 }
 
 func joinOurs(s *sandbox.Sandbox, o *sandbox.Organisation) (counter, error) {
-	cfg, err := configFor(s, o)
+	cfg, err := oursConfig(s, o)
 	if err != nil {
 		return nil, err
 	}
 	return openOurs(cfg, o)
 }
 
+// oursConfig is configFor with what other clients do not have: the service list.
+func oursConfig(s *sandbox.Sandbox, o *sandbox.Organisation) (ehealth.Config, error) {
+	cfg, err := configFor(s, o)
+	cfg.Trust.ServiceList = s.Roots()
+	cfg.ServiceList.URLs = []string{s.ListURL(1)}
+	return cfg, err
+}
+
 func openOurs(cfg ehealth.Config, o *sandbox.Organisation) (*ours, error) {
 	c := &ours{user: cfg}
+	c.user.Fallback, c.user.DataDir = cfg.Login, "" // the certificate, when the card is refused
 	var err error
 	if c.user.Login, err = source(o.Holder.EID()); err != nil {
 		return nil, err
@@ -46,7 +55,7 @@ func openOurs(cfg ehealth.Config, o *sandbox.Organisation) (*ours, error) {
 		return nil, err
 	}
 	x, err := exchange.New(exchange.Options{
-		HTTP: &http.Client{Transport: cfg.Transport}, Directory: resilience.Static(cfg.Services),
+		HTTP: &http.Client{Transport: cfg.Transport}, Directory: c.p.Directory, Engine: c.p.Resilience,
 		UserAgent: cfg.Software.Name, From: cfg.Software.Contact,
 	})
 	if err != nil {
@@ -91,7 +100,7 @@ func (c *ours) put(ctx context.Context, reference string) (shown, error) {
 }
 
 // configFor is the configuration of a pharmacy of the sandbox: its holder logs in with the
-// personal certificate, the pharmacy's own signs the messages.
+// personal certificate, the pharmacy's own signs the messages. No service list is read.
 func configFor(s *sandbox.Sandbox, o *sandbox.Organisation) (ehealth.Config, error) {
 	hok, err := source(o.Authentication())
 	if err != nil {

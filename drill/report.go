@@ -39,9 +39,12 @@ type Phase struct {
 	Otherwise  int           `json:"otherwise"`  // right answers from another address
 	Failed     int           `json:"failed"`     // no answer, and the person was told
 	Slowest    time.Duration `json:"slowest"`    // longest wait at a counter, in nanoseconds
-	Requests   int           `json:"requests"`   // what reached the platform in this phase, retries and logins included
+	Requests   int           `json:"requests"`   // what reached the services in this phase, retries and logins included
 	WrongAsker int           `json:"wrongAsker"` // somebody else's answer was shown
-	P95        time.Duration `json:"p95"`        // 95 % waited at most this long, in nanoseconds
+	// ListRequests are those for the service list, which is a file on a host of its own. They stand in the first table
+	// of a fleet.
+	ListRequests int           `json:"listRequests"`
+	P95          time.Duration `json:"p95"` // 95 % waited at most this long, in nanoseconds
 
 	// Of writes only. Unsure is a part of Failed: the person was told that the outcome is not known yet, and not to
 	// repeat it. Done counts what the platform executed in this phase, Doubled how much of it was a repeat of something
@@ -64,6 +67,7 @@ func (f Fleet) Total() Phase {
 		t.Failed += p.Failed
 		t.Requests += p.Requests
 		t.WrongAsker += p.WrongAsker
+		t.ListRequests += p.ListRequests
 		t.Unsure += p.Unsure
 		t.Done += p.Done
 		t.Doubled += p.Doubled
@@ -105,7 +109,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	fmt.Fprint(w, `
 calls: questions asked; live: right answer from the default address; otherwise: right answer from another address;
-failed: no answer, and the person was told; load: requests that reached the platform; wrong asker: somebody else's answer shown
+failed: no answer, and the person was told; load: requests that reached the services; wrong asker: somebody else's answer shown
 `)
 	if writes {
 		fmt.Fprint(w, `unsure: failed, and told not to repeat it before it is known what happened; done: executed by the platform;
