@@ -147,6 +147,14 @@ func TestDocument(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for _, numbers := range []string{
+		fmt.Sprintf("(%d names, %d hosts with port, %d codes, %d sets of attributes)", maxNames, maxHosts, maxCodes, maxSets),
+		strings.ReplaceAll(strings.Trim(fmt.Sprint(boundaries), "[]"), " ", ", ") + " s.",
+	} {
+		if !strings.Contains(text, numbers) {
+			t.Errorf("the document does not say %q", numbers)
+		}
+	}
 	known := map[string]bool{eventAttempt: true, Scope: true}
 	for _, d := range metricDefs {
 		known[d.Name] = true
