@@ -55,7 +55,7 @@ func WithMaxSize(n int) BoltOption {
 // negative = the shortest there is.
 func WithLockWait(d time.Duration) BoltOption {
 	return func(o *boltOptions) error {
-		orDefault(&d, o.wait)
+		orDefault(&d, DefaultLockWait)
 		o.wait = max(d, time.Nanosecond) // bbolt takes 0 for ever
 		return nil
 	}
@@ -82,7 +82,7 @@ func WithCompaction(share float64, atLeast int64) BoltOption {
 //
 // Beside the file lies path.holder, which names the process that has it open.
 func OpenBolt(path string, opts ...BoltOption) (*Bolt, error) {
-	s := &Bolt{path: path, opt: boltOptions{wait: 200 * time.Millisecond, share: 0.5, atLeast: 8 << 20}}
+	s := &Bolt{path: path, opt: boltOptions{wait: DefaultLockWait, share: 0.5, atLeast: 8 << 20}}
 	for _, o := range opts {
 		if err := o(&s.opt); err != nil {
 			return nil, err

@@ -107,10 +107,10 @@ func WithLease(d time.Duration) Option {
 // none. With 500 clients of 20 items this drains in 1.15 times the ideal time (dossier 07 section 1).
 func WithPace(spread time.Duration, factor int, limit time.Duration) Option {
 	return func(c *config) error {
-		orDefault(&spread, c.spread)
-		orDefault(&limit, c.pmax)
+		orDefault(&spread, DefaultSpread)
+		orDefault(&limit, DefaultPauseMax)
 		if factor == 0 {
-			factor = c.pause
+			factor = DefaultPause
 		}
 		c.spread, c.pause, c.pmax = spread, max(factor, 0), limit
 		return nil
@@ -121,7 +121,7 @@ func WithPace(spread time.Duration, factor int, limit time.Duration) Option {
 // sent. Default 10 s; negative = not at all.
 func WithGrace(d time.Duration) Option {
 	return func(c *config) error {
-		orDefault(&d, c.grace)
+		orDefault(&d, DefaultGrace)
 		c.grace = d
 		return nil
 	}

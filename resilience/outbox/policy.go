@@ -26,6 +26,7 @@ const (
 	DefaultGrace      = 10 * time.Second
 	DefaultDeadline   = 15 * time.Second
 	DefaultKeep       = 30 * 24 * time.Hour
+	DefaultLockWait   = 200 * time.Millisecond
 )
 
 // Policy is what the Box must know about a kind. A duration of 0 is the default, a negative one
