@@ -179,11 +179,15 @@ func mutateTree(r *rand.Rand, n *node, all []seed) []byte {
 		if e.tag&0x20 == 0 && other.tag&0x20 == 0 {
 			e.tag, e.body = other.tag, other.body
 		}
-	case 6: // an element of another message
-		if m := parseTree(all[r.IntN(len(all))].sealed); m != nil {
+	case 6: // an element of another message, but not the whole of it, which would be a good message
+		if m := parseTree(all[r.IntN(len(all))].sealed); m != nil && len(m.kids) == 2 && len(m.kids[1].kids) == 1 {
 			var theirs []*node
-			m.all(func(x *node) { theirs = append(theirs, x) })
-			*e = *theirs[r.IntN(len(theirs))]
+			for _, k := range m.at(1, 0).kids {
+				k.all(func(x *node) { theirs = append(theirs, x) })
+			}
+			if len(theirs) > 0 {
+				*e = *theirs[r.IntN(len(theirs))]
+			}
 		}
 	case 7:
 		return n.ber(r, func(x *node) bool { return x.tag == 0xa0 && r.IntN(4) == 0 })

@@ -336,3 +336,14 @@ func TestWrongSizeInDER(t *testing.T) {
 		}
 	}
 }
+
+func certs(list ...party) (out []*x509.Certificate) {
+	for _, p := range list {
+		out = append(out, p.cert)
+	}
+	return out
+}
+
+func isLimit(err error) bool { return errors.Is(err, cms.ErrLimit) }
+
+func isType(err error) bool { return errors.Is(err, cms.ErrContentType) }
