@@ -62,6 +62,9 @@ func (s *Sandbox) lookup(c *conn, path string) (route, bool) {
 // run carries out the verdict.
 func (x *exchange) run() {
 	v := &x.verdict
+	if v.skew != 0 { // a server whose clock is off says so in its Date header too
+		x.w.Header().Set("Date", time.Now().Add(v.skew).UTC().Format(http.TimeFormat))
+	}
 	if v.cut {
 		x.abort()
 	}
