@@ -276,8 +276,8 @@ func (t *Fleet) phase(at time.Duration) *Phase {
 // watchLoad reads the sandbox's request counters at the end of every phase.
 func (f *fleet) watchLoad(s *sandbox.Sandbox, start time.Time) {
 	before, polled := make([]int, len(f.tables)), 0
-	for i, ph := range f.tables[0].Phases {
-		time.Sleep(time.Until(start.Add(ph.To)))
+	for i := range f.tables[0].Phases { // only To may be read without the lock
+		time.Sleep(time.Until(start.Add(f.tables[0].Phases[i].To)))
 		total, polls := f.load(s)
 		f.mu.Lock()
 		for k, t := range f.tables {
