@@ -5,8 +5,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"time"
+
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/ehealth-continuity/ehealth/cache"
 	"github.com/ehealth-continuity/ehealth/fault"
@@ -128,6 +132,12 @@ type Config struct {
 	// defaults, negative ones switch off. Policies does so for one service, by UDDI id.
 	Policy   resilience.Policy
 	Policies map[string]resilience.Policy
+	// Logger gets one line per call and per event, without personal data; nil = no logging.
+	Logger *slog.Logger
+	// TracerProvider and MeterProvider are those of OpenTelemetry; nil = the global ones, which
+	// do nothing unless the program sets them. Names: docs/observability.md.
+	TracerProvider trace.TracerProvider
+	MeterProvider  metric.MeterProvider
 	// OnSession and OnList are told what happens to the login and to the service list, with
 	// the notice to show. They must return soon. nil = nobody is.
 	OnSession func(sts.Event)

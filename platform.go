@@ -15,6 +15,7 @@ import (
 
 	"github.com/ehealth-continuity/ehealth/insurability"
 	"github.com/ehealth-continuity/ehealth/internal/exchange"
+	"github.com/ehealth-continuity/ehealth/internal/telemetry"
 	"github.com/ehealth-continuity/ehealth/keystore"
 	"github.com/ehealth-continuity/ehealth/resilience"
 	"github.com/ehealth-continuity/ehealth/resilience/bcp"
@@ -45,6 +46,9 @@ type Platform struct {
 	router *bcp.Router
 	state  *state
 	stores []*keystore.Store
+
+	telemetry *telemetry.Telemetry
+	detach    func()
 }
 
 // Names of functions in [Platform.Health]: the parameter {svc} of the notices.
@@ -92,8 +96,18 @@ func Open(ctx context.Context, cfg Config) (_ *Platform, err error) {
 
 func (p *Platform) wire(ctx context.Context, login, hok keystore.Credential) error {
 	cfg := &p.config
+	var err error
+	p.telemetry, err = telemetry.New(telemetry.Options{
+		TracerProvider: cfg.TracerProvider, MeterProvider: cfg.MeterProvider, Logger: cfg.Logger, Version: version(),
+	})
+	if err != nil {
+		return err
+	}
 	directory, err := p.continuity()
 	if err != nil {
+		return err
+	}
+	if p.detach, err = p.telemetry.Attach(p.Resilience); err != nil {
 		return err
 	}
 	if err := p.state.restore(ctx, p.Resilience, p.router); err != nil {
@@ -102,6 +116,7 @@ func (p *Platform) wire(ctx context.Context, login, hok keystore.Credential) err
 	x, err := exchange.New(exchange.Options{
 		HTTP: p.client, Directory: directory, Engine: p.Resilience,
 		UserAgent: cfg.Software.Name + " ehealth-go/" + version(), From: cfg.Software.Contact,
+		Layers: telemetry.Layers[*exchange.Call, *exchange.Answer](p.telemetry),
 	})
 	if err != nil {
 		return err
@@ -136,7 +151,7 @@ func (p *Platform) continuity() (resilience.Directory, error) {
 		d, err := bcp.New(bcp.Config{
 			Environment: cmp.Or(cfg.ServiceList.Environment, cfg.Environment.list()), URLs: urls, HTTP: p.client,
 			Trust: bcp.Trust{Roots: cfg.Trust.ServiceList, Hosts: bcp.DefaultHosts(cfg.Environment.list())},
-			Dir:   p.state.listDir(), Static: cfg.directory(), OnEvent: cfg.OnList,
+			Dir:   p.state.listDir(), Static: cfg.directory(), OnEvent: p.listed,
 			PollMin: cfg.ServiceList.PollMin, PollMax: cfg.ServiceList.PollMax,
 		})
 		if err != nil {
@@ -240,8 +255,16 @@ func (p *Platform) announce(e sts.Event) {
 	case sts.KeptUntil, sts.EndsSoon, sts.FallbackUsed, sts.GroupRefusal:
 		p.Health.Report(FunctionLogin, e.Kind.String(), e.Notice)
 	}
+	p.telemetry.Session(telemetry.SessionEvent{Kind: e.Kind.String(), Until: e.Until, Login: e.Login, Notice: e.Notice, Cause: e.Cause})
 	if p.config.OnSession != nil {
 		p.config.OnSession(e)
+	}
+}
+
+func (p *Platform) listed(e bcp.Event) {
+	p.telemetry.List(e)
+	if p.config.OnList != nil {
+		p.config.OnList(e)
 	}
 }
 
@@ -264,6 +287,9 @@ func (p *Platform) Close() error {
 	}
 	if p.Directory != nil {
 		errs = append(errs, p.Directory.Close())
+	}
+	if p.detach != nil {
+		p.detach()
 	}
 	if p.Resilience != nil {
 		p.Resilience.Close()

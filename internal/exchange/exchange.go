@@ -33,6 +33,8 @@ type Options struct {
 	// Engine holds the policies and what they remember, and should be one per process; nil =
 	// an engine of its own with all defaults.
 	Engine *resilience.Engine
+	// Layers go around every call and every attempt, for observation.
+	Layers resilience.Layers[*Call, *Answer]
 }
 
 // Exchanger performs calls. It is safe for concurrent use.
@@ -63,7 +65,7 @@ func New(o Options) (*Exchanger, error) {
 			return nil, err
 		}
 	}
-	x.pipeline = resilience.NewPipeline(engine, resilience.Layers[*Call, *Answer]{}, x.attempt)
+	x.pipeline = resilience.NewPipeline(engine, o.Layers, x.attempt)
 	return x, nil
 }
 
