@@ -182,8 +182,8 @@ func (m *mint) parties() {
 	s := m.authentication(spec{
 		subject: name("C=BE", "CN=Bob Test (Signature)", "SERIALNUMBER=70010100287"), key: m.key("eid-sign", 2048), usage: x509.KeyUsageContentCommitment,
 	})
-	s.Alias = "signature"
-	m.store("eid", a, s)
+	m.store("eid", a)
+	m.store("eid-signature", s)
 
 	n := subject("NIHII-PHARMACY=27999940", "TESTAPOTHEEK")
 	pharmacy := m.authentication(spec{subject: n, key: m.key("pharmacy", 2048)})
