@@ -49,8 +49,8 @@ func usual(s sandbox.Script) []Traffic {
 	hits := map[Traffic]bool{}
 	for _, st := range s.Steps {
 		switch st.Service {
-		case "sts", "idvalid":
-			hits[Login] = true
+		case "sts", "idvalid": // who is logged in already should not notice
+			hits[Login], hits[Insurability] = true, true
 		case "app", "app-direct":
 			hits[Writes] = true
 		case "genins", "genins-direct", "esb", "net", "access":
