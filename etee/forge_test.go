@@ -2,6 +2,7 @@ package etee_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/x509"
 	"flag"
 	"math/big"
@@ -180,4 +181,18 @@ func (o only) Encryption() []keystore.Credential {
 
 func (o only) EncryptionBySerial(serial *big.Int) (keystore.Credential, bool) {
 	return keystore.Credential(o), o.Certificate.SerialNumber.Cmp(serial) == 0
+}
+
+// selfSigned is a certificate for the key that nobody vouches for.
+func selfSigned(t testing.TB, c keystore.Credential) *x509.Certificate {
+	t.Helper()
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(7), RawSubject: c.Certificate.RawIssuer, NotBefore: issued, NotAfter: issued.AddDate(30, 0, 0),
+		KeyUsage: x509.KeyUsageDigitalSignature,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, c.Signer.Public(), c.Signer)
+	check(t, err)
+	s, err := x509.ParseCertificate(der)
+	check(t, err)
+	return s
 }

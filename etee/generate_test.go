@@ -254,7 +254,6 @@ func readFile(m *mint, name string) []byte {
 type vectorOptions struct {
 	store           string // "hospital" when empty, "-" for none
 	kek             []byte
-	strictOnly      bool
 	nonRepudiation  []string // errors with non-repudiation, when they differ
 	errors, warning []string
 	time            time.Time

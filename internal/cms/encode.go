@@ -21,8 +21,8 @@ const (
 // segment is the length of all segments but the last (dossier 02, summary 4).
 const segment = 1000
 
-// batch is how many segments go to the next writer at once.
-const batch = 32
+// batch is how many octets, 16 segments with their headers, go to the next writer at once.
+const batch = 16 * (segment + len(fullHeader))
 
 // appendHeader appends identifier and definite length in DER.
 func appendHeader(dst []byte, tag byte, length int) []byte {
@@ -99,7 +99,7 @@ func (a Algorithm) der() []byte { return der(tagSequence, derOID(a.OID), a.Param
 // segmenter cuts what is written to it into OCTET STRINGs of 1000 octets.
 type segmenter struct {
 	w    io.Writer
-	buf  []byte // batch segments with their headers, the last one unfinished
+	buf  []byte // segments with their headers, the last one unfinished
 	fill int    // octets in the unfinished segment
 }
 
@@ -107,7 +107,7 @@ type segmenter struct {
 var fullHeader = [4]byte{tagOctetString, 0x82, segment >> 8, segment & 0xff}
 
 func newSegmenter(w io.Writer) *segmenter {
-	return &segmenter{w: w, buf: make([]byte, 0, batch*(segment+len(fullHeader)))}
+	return &segmenter{w: w, buf: make([]byte, 0, batch)}
 }
 
 // Write takes octets in.
@@ -122,7 +122,7 @@ func (s *segmenter) Write(p []byte) (int, error) {
 		p = p[take:]
 		if s.fill += take; s.fill == segment {
 			s.fill = 0
-			if len(s.buf) == cap(s.buf) {
+			if len(s.buf) == batch {
 				if err := s.flush(); err != nil {
 					return 0, err
 				}

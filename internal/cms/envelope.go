@@ -51,8 +51,8 @@ type EnvelopedWriter struct {
 	closed  bool
 }
 
-// cbcBuffer is how much is encrypted at once; a multiple of the block size.
-const cbcBuffer = 32 << 10
+// cbcBuffer is how much is encrypted at once at most; a multiple of the block size.
+const cbcBuffer = 16 << 10
 
 // NewEnvelopedWriter begins a message on w with a random content key and initialisation vector. Size is that of the
 // content, needed in DER and not looked at in BER. Close ends the message and does not close w.
@@ -172,10 +172,10 @@ func (e *EnvelopedWriter) Write(p []byte) (int, error) {
 		return 0, errSize
 	}
 	for len(p) > 0 {
-		take := min(len(p), cap(e.buf)-len(e.buf))
+		take := min(len(p), cbcBuffer-len(e.buf))
 		e.buf = append(e.buf, p[:take]...)
 		p = p[take:]
-		if len(e.buf) == cap(e.buf) {
+		if len(e.buf) == cbcBuffer {
 			if err := e.encrypt(); err != nil {
 				return 0, err
 			}

@@ -219,7 +219,7 @@ func (s *SignedWriter) Write(p []byte) (int, error) {
 	}
 	n := len(p)
 	for len(p) > 0 { // piece by piece, so that the second reader finds it in the processor's cache
-		piece := p[:min(len(p), 32<<10)]
+		piece := p[:min(len(p), 16<<10)]
 		p = p[len(piece):]
 		s.digest.Write(piece)
 		if _, err := s.content.Write(piece); err != nil {
