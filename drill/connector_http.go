@@ -37,7 +37,9 @@ func newJavaHTTP(dial dialer, roots *x509.CertPool, connect, read time.Duration)
 			}
 			return &stalling{c, read}, nil
 		},
-		TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(8)},
+		TLSClientConfig: &tls.Config{
+			RootCAs: roots, MinVersion: tls.VersionTLS12, CurvePreferences: []tls.CurveID{tls.CurveP256}, ClientSessionCache: tls.NewLRUClientSessionCache(8),
+		},
 		// One connection per message: the JDK keeps them for five seconds only, and Go's own rules of repeating
 		// apply to kept ones.
 		DisableKeepAlives: true,

@@ -44,7 +44,7 @@ func joinNaive(s *sandbox.Sandbox, o *sandbox.Organisation) (counter, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &naive{user: cfg, http: s.HTTPClient(), ask: newQuestions(o), urls: map[string]string{}}
+	c := &naive{user: cfg, http: &http.Client{Transport: transport(s, naiveTimeout)}, ask: newQuestions(o), urls: map[string]string{}}
 	for _, id := range []string{serviceCheck, ServiceApp} {
 		c.urls[id] = s.URL(id, 0)
 	}
@@ -55,7 +55,10 @@ func joinNaive(s *sandbox.Sandbox, o *sandbox.Organisation) (counter, error) {
 	return c, err
 }
 
-func (c *naive) close() { _ = c.p.Close() }
+func (c *naive) close() {
+	_ = c.p.Close()
+	c.http.CloseIdleConnections()
+}
 
 func (c *naive) check(ctx context.Context, p sandbox.Patient) (shown, error) {
 	return c.again(ctx, serviceCheck, c.ask.insurability(p), "Ssin")

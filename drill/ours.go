@@ -131,23 +131,24 @@ func configFor(s *sandbox.Sandbox, o *sandbox.Organisation) (ehealth.Config, err
 		Trust:         ehealth.Trust{TLS: s.Roots(), STS: s.Roots()},
 		Services:      services,
 		TokenValidity: tokenValidity,
-		Transport:     transport(s),
+		Transport:     transport(s, connectLimit),
 	}, nil
 }
 
 // connectLimit is that of the platform's own transport, which cannot reach a sandbox without sockets.
 const connectLimit = 5 * time.Second
 
-// transport reaches the sandbox with the limits that matter of the platform's own transport.
-func transport(s *sandbox.Sandbox) *http.Transport {
+// transport reaches the sandbox, with a limit on connecting. Its key exchange is the one that costs least: a drill makes
+// thousands of connections.
+func transport(s *sandbox.Sandbox, connect time.Duration) *http.Transport {
 	return &http.Transport{
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			ctx, cancel := context.WithTimeout(ctx, connectLimit)
+			ctx, cancel := context.WithTimeout(ctx, connect)
 			defer cancel()
 			return s.Dial(ctx, network, addr)
 		},
-		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: s.Roots()},
-		TLSHandshakeTimeout: connectLimit,
+		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: s.Roots(), CurvePreferences: []tls.CurveID{tls.CurveP256}},
+		TLSHandshakeTimeout: connect,
 		MaxIdleConnsPerHost: 16,
 		IdleConnTimeout:     time.Minute,
 	}
