@@ -19,6 +19,9 @@ const MaxETK = 64 << 10
 // ErrETK: not the structure of an ETK.
 var ErrETK = errors.New("etee: not an ETK")
 
+// errLongKey: verifying with a key takes time that grows with the square of its length, and the token brings the key.
+var errLongKey = errors.New("etee: key too long")
+
 // ETK is an encryption token: the certificate that messages for somebody are encrypted with, as the depot hands it out
 // (dossier 02 A.1). Parsing it says nothing about whose it is: [ETK.Check] does. It prints nothing of its content.
 type ETK struct{ *etk }
@@ -101,6 +104,9 @@ func (k *etk) holder() *x509.Certificate {
 // issuedBy verifies the encryption certificate with the authentication key. CheckSignatureFrom would refuse it, since the
 // issuer is no authority.
 func (k *etk) issuedBy(c *x509.Certificate) error {
+	if rsaBits(c) > maxIssuerBits {
+		return errLongKey
+	}
 	return c.CheckSignature(k.encryption.SignatureAlgorithm, k.encryption.RawTBSCertificate, k.encryption.Signature)
 }
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/big"
 	"slices"
 	"strings"
 	"testing"
@@ -368,5 +369,40 @@ func TestPolicyNames(t *testing.T) {
 	}
 	if got := etee.Advised.String(); got != "verify-first,salt-32,algorithm-protection,kek-identifier,single-kek,ra-signature" {
 		t.Errorf("advised: %s", got)
+	}
+}
+
+// TestHugeKeys: a message or a token with a key of its own making, 200 000 bits long, costs no time.
+func TestHugeKeys(t *testing.T) {
+	huge := *auth(t, "doctor").Certificate
+	n := new(big.Int).Lsh(big.NewInt(1), 200_000)
+	der, err := x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: n.Add(n, big.NewInt(1)), E: 1<<31 - 1})
+	check(t, err)
+	tree := mustTree(t, huge.Raw)
+	for _, k := range tree.at(0).kids {
+		if k.tag == 0x30 && len(k.kids) == 2 && k.kids[1].tag == 0x03 {
+			*k = *mustTree(t, der)
+		}
+	}
+	huge.Raw = tree.der()
+	if _, err := x509.ParseCertificate(huge.Raw); err != nil {
+		t.Fatal(err)
+	}
+	sealed := good(t).with(func(f *forge) { f.outer.Include = []*x509.Certificate{&huge} }).build(t)
+	doctor := auth(t, "doctor")
+	tok := signed(t, token(t, "doctor").Encryption().Raw, cms.SignOptions{
+		Certificate: doctor.Certificate, Signer: doctor.Signer, Include: []*x509.Certificate{&huge, auth(t, "pharmacy").Certificate},
+	})
+	start := time.Now()
+	if _, err := openAs(t, etee.Policy{}, sealed); !errors.Is(err, etee.OuterSignatureMismatch) {
+		t.Errorf("message: %v", codes(t, err))
+	}
+	k, err := etee.ParseETK(tok)
+	check(t, err)
+	if _, err := k.Check(ownTrust(t), etee.Policy{}, time.Now()); err == nil {
+		t.Error("token accepted")
+	}
+	if d := time.Since(start); d > time.Second {
+		t.Errorf("took %v", d)
 	}
 }

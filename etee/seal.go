@@ -118,7 +118,7 @@ func (s *Sealer) Seal(content []byte, to ...Recipient) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// SealTo is Seal from a reader to a writer. It holds some 200 kB whatever the length of the content. When it fails, what
+// SealTo is Seal from a reader to a writer. It holds some 100 kB whatever the length of the content. When it fails, what
 // was written is of no use.
 func (s *Sealer) SealTo(w io.Writer, content io.Reader, to ...Recipient) error {
 	if s.encoding == cms.DER {

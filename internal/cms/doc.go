@@ -26,7 +26,7 @@
 //	_, err = io.Copy(outer, content)
 //	err = outer.Close()                                     // signs
 //
-// Writers are streams and hold some 100 kB whatever the content. They nest: an EnvelopedWriter may write into a SignedWriter.
+// Writers are streams and hold some 30 kB each whatever the content. They nest: an EnvelopedWriter may write into a SignedWriter.
 //
 // # What fails
 //

@@ -3,6 +3,7 @@ package cms_test
 import (
 	"bytes"
 	"crypto"
+	"crypto/x509"
 	"os"
 	"path/filepath"
 	"testing"
@@ -106,6 +107,11 @@ func TestLimits(t *testing.T) {
 		if _, err := cms.ParseSignedData(msg, l); !isLimit(err) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	large := *p.cert
+	large.Raw = append([]byte{0x30, 0x82, 0x80, 0x00}, make([]byte, 32<<10)...)
+	if _, err := cms.ParseSignedData(sign(t, nil, cms.SignOptions{Certificate: p.cert, Signer: p.key, Include: []*x509.Certificate{&large}}), cms.Limits{}); !isLimit(err) {
+		t.Errorf("large certificate: %v", err)
 	}
 	if _, err := cms.ParseSignedData(msg, cms.Limits{Certificates: 2, Attributes: 4, Signers: 1}); err != nil {
 		t.Error(err)

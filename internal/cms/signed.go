@@ -164,6 +164,9 @@ func (s *SignedData) certificates(r *reader, l Limits) error {
 		if err != nil {
 			return err
 		}
+		if len(c) > maxCertificate {
+			return r.limit("certificate too long")
+		}
 		if isX509 {
 			s.Certificates = append(s.Certificates, c)
 		}
@@ -246,6 +249,10 @@ func (i *SignerInfo) parse(r *reader, l Limits) (err error) {
 	}
 	return err
 }
+
+// maxCertificate is the longest certificate, some twenty times a usual one: what package x509 makes of a certificate is
+// many times larger than the certificate.
+const maxCertificate = 32 << 10
 
 // maxSignature is the longest signature value: RSA-16384.
 const maxSignature = 2048

@@ -113,6 +113,9 @@ func (i *SignerInfo) Verify(digest []byte, key crypto.PublicKey, o VerifyOptions
 	if !ok {
 		return fmt.Errorf("%w: not RSA", ErrKey)
 	}
+	if len(i.Value) != public.Size() {
+		return ErrSignature // before any work, which grows with the square of a key that the message may bring itself
+	}
 	if s.Padding == PSS {
 		if salt == 0 {
 			salt = rsa.PSSSaltLengthAuto // crypto/rsa cannot ask for exactly none
