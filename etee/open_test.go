@@ -394,13 +394,15 @@ func TestHugeKeys(t *testing.T) {
 		Certificate: doctor.Certificate, Signer: doctor.Signer, Include: []*x509.Certificate{&huge, auth(t, "pharmacy").Certificate},
 	})
 	start := time.Now()
-	if _, err := openAs(t, etee.Policy{}, sealed); !errors.Is(err, etee.OuterSignatureMismatch) {
-		t.Errorf("message: %v", codes(t, err))
-	}
-	k, err := etee.ParseETK(tok)
-	check(t, err)
-	if _, err := k.Check(ownTrust(t), etee.Policy{}, time.Now()); err == nil {
-		t.Error("token accepted")
+	for range 8 { // each verification with such a key would take a fair part of a second
+		if _, err := openAs(t, etee.Policy{}, sealed); !errors.Is(err, etee.OuterSignatureMismatch) {
+			t.Errorf("message: %v", codes(t, err))
+		}
+		k, err := etee.ParseETK(tok)
+		check(t, err)
+		if _, err := k.Check(ownTrust(t), etee.Policy{}, time.Now()); err == nil {
+			t.Error("token accepted")
+		}
 	}
 	if d := time.Since(start); d > time.Second {
 		t.Errorf("took %v", d)
