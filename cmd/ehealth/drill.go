@@ -15,9 +15,13 @@ type drillCmd struct {
 	Seed     uint64   `help:"Seed of questions, population and fault draws." default:"1"`
 	Fleet    int      `help:"Number of pharmacies." default:"0"`
 	JSON     bool     `help:"Write one JSON object." name:"json"`
+	figuresFlags
 }
 
 func (c *drillCmd) Run(s streams) error {
+	if c.Figures {
+		return c.measure(s, c.JSON)
+	}
 	ids := c.Incident
 	if len(ids) == 0 {
 		ids = []string{drill.DefaultIncident}

@@ -50,6 +50,7 @@ type build struct {
 	addresses int               // 1 or 2
 	policy    resilience.Policy // of ours
 	draw      func() float64    // seeded
+	onMode    func(bcp.ModeChange)
 }
 
 func (b build) client(send exchanger) (client, error) {
@@ -90,7 +91,7 @@ func newOurs(b build, send exchanger) (*ours, error) {
 	if err != nil {
 		return nil, err
 	}
-	router = bcp.NewRouter(bcp.RouterConfig{Directory: resilience.Static{serviceID: known}, Breakers: e, Policy: bcp.WhenUnanswered})
+	router = bcp.NewRouter(bcp.RouterConfig{Directory: resilience.Static{serviceID: known}, Breakers: e, Policy: bcp.WhenUnanswered, OnMode: b.onMode})
 	o := &ours{engine: e, op: &resilience.Call{Op: "read", Service: serviceID, Class: resilience.Read, Endpoints: known}}
 	o.pipe = resilience.NewPipeline(e, resilience.Layers[struct{}, struct{}]{}, func(ctx context.Context, a *resilience.Attempt, _ struct{}) (struct{}, error) {
 		return struct{}{}, classified(send(ctx, a.Endpoint.URL))
@@ -145,6 +146,7 @@ func (n *naive) close() {}
 type connector struct {
 	send  exchanger
 	known []resilience.Endpoint
+	moved func() // nil = nobody wants to know
 
 	mu     sync.Mutex
 	active int
@@ -165,6 +167,9 @@ func (c *connector) call(ctx context.Context) error {
 		c.mu.Lock()
 		if c.active == at {
 			c.active = (at + 1) % len(c.known)
+			if c.moved != nil && len(c.known) > 1 {
+				c.moved()
+			}
 		}
 		c.mu.Unlock()
 	}

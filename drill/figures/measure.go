@@ -1,5 +1,7 @@
 package figures
 
+import "slices"
+
 // Options says what to measure.
 type Options struct {
 	Seeds []uint64 // one run each; none = 1
@@ -22,6 +24,10 @@ func Measure(o Options) (*Table, error) {
 		{[]string{"3"}, (*measurement).brownouts},
 		{[]string{"4", "5"}, (*measurement).partial},
 		{[]string{"8", "9"}, (*measurement).recoveries},
+		{[]string{"12"}, (*measurement).workday},
+		{[]string{"13"}, (*measurement).renewals},
+		{[]string{"14"}, (*measurement).flapping},
+		{[]string{"15"}, (*measurement).others},
 	})
 }
 
@@ -52,15 +58,10 @@ func (o Options) measure(parts []part) (*Table, error) {
 }
 
 func (o Options) wants(p part) bool {
-	if len(o.Only) == 0 {
-		return true
-	}
-	for _, f := range p.figures {
-		for _, w := range o.Only {
-			if f == w {
-				return true
-			}
-		}
-	}
-	return false
+	return len(o.Only) == 0 || slices.ContainsFunc(p.figures, func(f string) bool { return slices.Contains(o.Only, f) })
+}
+
+// Known tells whether a figure of that number is measured here.
+func Known(figure string) bool {
+	return slices.ContainsFunc(descriptions, func(d description) bool { return d.no == figure })
 }

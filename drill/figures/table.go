@@ -88,7 +88,9 @@ type Row struct {
 }
 
 // Median is the middle value of a client; NaN when there is none.
-func (r *Row) Median(client string) Value { return r.at(client, func(n int) int { return (n - 1) / 2 }) }
+func (r *Row) Median(client string) Value {
+	return r.at(client, func(n int) int { return (n - 1) / 2 })
+}
 
 // Worst is the worst value of a client; NaN when there is none.
 func (r *Row) Worst(client string) Value { return r.at(client, func(n int) int { return n - 1 }) }
