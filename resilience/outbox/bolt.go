@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -26,13 +25,12 @@ type Bolt struct {
 	opt  boltOptions
 	db   *bolt.DB
 
-	ops  chan *operation
-	quit chan struct{} // closed by Close
-	end  chan struct{} // closed when the writer has ended
-
-	mu     sync.RWMutex // held for reading by whoever hands over an operation
-	closed bool
-	broken atomic.Pointer[error] // set once by the writer, when nobody knows what the disk holds
+	mu      sync.Mutex
+	idle    sync.Cond    // signalled when nobody writes any more
+	queue   []*operation // waiting for the next transaction
+	writing bool         // somebody writes, and will see to the queue
+	closed  bool
+	broken  error // set once, by whoever writes, when nobody knows what the disk holds
 }
 
 type boltOptions struct {
@@ -83,6 +81,7 @@ func WithCompaction(share float64, atLeast int64) BoltOption {
 // Beside the file lies path.holder, which names the process that has it open.
 func OpenBolt(path string, opts ...BoltOption) (*Bolt, error) {
 	s := &Bolt{path: path, opt: boltOptions{wait: DefaultLockWait, share: 0.5, atLeast: 8 << 20}}
+	s.idle.L = &s.mu
 	for _, o := range opts {
 		if err := o(&s.opt); err != nil {
 			return nil, err
@@ -96,8 +95,6 @@ func OpenBolt(path string, opts ...BoltOption) (*Bolt, error) {
 		return nil, err
 	}
 	s.writeHolder()
-	s.ops, s.quit, s.end = make(chan *operation, 64), make(chan struct{}), make(chan struct{})
-	go s.writer()
 	return s, nil
 }
 
@@ -211,12 +208,13 @@ func (s *Bolt) Close() error {
 	s.mu.Lock()
 	was := s.closed
 	s.closed = true
+	for s.writing {
+		s.idle.Wait()
+	}
 	s.mu.Unlock()
 	if was {
 		return nil
 	}
-	close(s.quit)
-	<-s.end
 	_ = os.Remove(s.holderPath())
 	if err := s.db.Close(); err != nil {
 		return clean("closing the file", err)
@@ -267,68 +265,63 @@ func (s *Bolt) locked() error {
 type operation struct {
 	do   func(*boltTx) error
 	err  error
-	done chan struct{}
-}
-
-// update hands a write to the writer and waits until it is on disk. A context that ends does not
-// end the wait: whoever is told "it failed" must be able to rely on it.
-func (s *Bolt) update(ctx context.Context, do func(*boltTx) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	o := &operation{do: do, done: make(chan struct{})}
-	s.mu.RLock()
-	if s.closed {
-		s.mu.RUnlock()
-		return ErrClosed
-	}
-	s.ops <- o
-	s.mu.RUnlock()
-	<-o.done
-	return o.err
+	turn chan bool // false: it is done; true: the queue is yours to write
 }
 
 // maxBatch bounds how many writes share one sync of the disk.
 const maxBatch = 256
 
-// writer is the group commit: whatever came while the last batch was being synced is the next
-// one. One writer alone waits for nobody.
-func (s *Bolt) writer() {
-	defer close(s.end)
-	for {
-		var batch []*operation
-		select {
-		case o := <-s.ops:
-			batch = append(batch, o)
-		case <-s.quit:
-			select {
-			case o := <-s.ops:
-				batch = append(batch, o)
-			default:
-				return
-			}
-		}
-		s.commit(gather(batch, s.ops))
+// update runs a write and returns when it is on disk. It is the group commit: whoever finds nobody
+// writing writes, for himself and for all who came meanwhile; then the first of those who came
+// later takes over. One writer alone waits for nobody and changes no goroutine.
+//
+// A context that ends does not end the wait: whoever is told "it failed" must be able to rely on
+// it.
+func (s *Bolt) update(ctx context.Context, do func(*boltTx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
 	}
+	o := &operation{do: do, turn: make(chan bool, 1)}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return ErrClosed
+	}
+	s.queue = append(s.queue, o)
+	if s.writing {
+		s.mu.Unlock()
+		if mine := <-o.turn; !mine {
+			return o.err
+		}
+		s.mu.Lock()
+	}
+	s.writing = true
+	n := min(len(s.queue), maxBatch)
+	batch := s.queue[:n:n] // o is the first of it
+	s.queue = s.queue[n:]
+	s.mu.Unlock()
+	s.commit(batch)
+	s.pass()
+	return o.err
 }
 
-func gather(batch []*operation, ops <-chan *operation) []*operation {
-	for len(batch) < maxBatch {
-		select {
-		case o := <-ops:
-			batch = append(batch, o)
-		default:
-			return batch
-		}
+// pass hands the queue on.
+func (s *Bolt) pass() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queue) > 0 {
+		s.queue[0].turn <- true
+		return
 	}
-	return batch
+	s.queue, s.writing = nil, false
+	s.idle.Broadcast()
 }
 
 // commit writes a batch. When it fails as a whole, each write gets a transaction of its own, so
 // that one that is too large does not fail the others.
 func (s *Bolt) commit(batch []*operation) {
 	err := s.transact(batch)
-	if err != nil && len(batch) > 1 && s.broken.Load() == nil {
+	if err != nil && len(batch) > 1 && !errors.Is(err, ErrBroken) {
 		for _, o := range batch {
 			if e := s.transact([]*operation{o}); e != nil {
 				o.err = e
@@ -336,25 +329,27 @@ func (s *Bolt) commit(batch []*operation) {
 		}
 		err = nil
 	}
-	for _, o := range batch {
+	for i, o := range batch {
 		if err != nil {
 			o.err = err
 		}
-		close(o.done)
+		if i > 0 {
+			o.turn <- false
+		}
 	}
 }
 
 // transact runs the operations in one transaction. Errors of single operations stay with them.
 func (s *Bolt) transact(batch []*operation) (err error) {
+	if s.broken != nil {
+		return s.broken
+	}
 	defer func() {
 		if errors.Is(err, ErrCorrupt) {
-			_ = s.fail(err) // bbolt lost its way in the middle of a write
+			err = s.fail(err) // bbolt lost its way in the middle of a write
 		}
 	}()
 	defer faults(&err)()
-	if b := s.broken.Load(); b != nil {
-		return *b
-	}
 	tx, err := s.db.Begin(true)
 	if err != nil {
 		return clean("beginning a write", err)
@@ -391,9 +386,8 @@ func (s *Bolt) transact(batch []*operation) (err error) {
 // must be opened again. A full disk is another matter: bbolt finds out before it changes anything
 // that counts.
 func (s *Bolt) fail(err error) error {
-	err = fmt.Errorf("%w: %w", ErrBroken, err)
-	s.broken.Store(&err)
-	return err
+	s.broken = fmt.Errorf("%w: %w", ErrBroken, err)
+	return s.broken
 }
 
 // syncDir makes a rename last.
