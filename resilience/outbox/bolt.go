@@ -114,17 +114,22 @@ func (s *Bolt) boltOptions() *bolt.Options {
 // wait for its lock; then what was opened is no longer that file.
 func (s *Bolt) open() error {
 	for range 10 {
+		var file *os.File
 		var opened fs.FileInfo
 		o := s.boltOptions()
 		o.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
 			f, err := os.OpenFile(name, flag, mode)
 			if err == nil {
+				file = f
 				opened, err = f.Stat()
 			}
 			return f, err
 		}
 		db, err := openFile(s.path, o)
 		if err != nil {
+			if file != nil {
+				_ = file.Close() // bbolt does not when it panics, and would keep the lock
+			}
 			return s.openError(err)
 		}
 		there, err := os.Stat(s.path)
