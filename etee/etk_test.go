@@ -80,9 +80,13 @@ func TestETKRegistration(t *testing.T) {
 		warn []etee.Code
 	}{
 		{"another authority under the same root", build(other, other.Certificate, good.Authentication(), ca), nil},
+		{"certificates of others beside the holder's", build(other, other.Certificate, auth(t, "pharmacy").Certificate, good.Authentication(), auth(t, "eid").Certificate, ca), nil},
 		{"certificate missing", build(other, good.Authentication(), ca), []etee.Code{etee.ETKRegistrationNotTrusted}},
 		{"authority of another root", build(self, self.Certificate, good.Authentication(), ca), []etee.Code{etee.ETKRegistrationNotTrusted}},
 	} {
+		if !c.k.Authentication().Equal(good.Authentication()) {
+			t.Errorf("%s: another holder", c.name)
+		}
 		r, err := c.k.Check(ownTrust(t), etee.Policy{}, time.Now())
 		if err != nil || !slices.Equal(r.Warnings(), c.warn) {
 			t.Errorf("%s: %v, %v", c.name, r.Warnings(), codes(t, err))

@@ -367,6 +367,9 @@ func TestPolicyNames(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
+	if id := ownKEK(t).ID(); string(id) != "an identifier" || (etee.KEK{}).ID() != nil {
+		t.Errorf("identifier %q", id)
+	}
 	if got := etee.Advised.String(); got != "verify-first,salt-32,algorithm-protection,kek-identifier,single-kek,ra-signature" {
 		t.Errorf("advised: %s", got)
 	}

@@ -273,6 +273,29 @@ func TestUnwrapTellsNothing(t *testing.T) {
 	}
 }
 
+// TestKEKIdentifier: what else RFC 5652 section 6.2.3 allows in it is stepped over.
+func TestKEKIdentifier(t *testing.T) {
+	id := der(tagOctetString, []byte("id"))
+	date := der(tagGenTime, []byte("20260304050607Z"))
+	for _, c := range []struct {
+		in   []byte
+		want string
+		err  error
+	}{
+		{der(tagSequence, id), "id", nil},
+		{der(tagSequence, id, date), "id", nil},
+		{der(tagSequence, id, date, der(tagSequence, derOID(OIDData), derNull)), "id", nil},
+		{der(tagSequence), "", ErrSyntax},
+		{der(tagSequence, date), "", ErrSyntax},
+		{der(tagSequence, der(tagOctetString, make([]byte, 1025))), "", ErrLimit},
+	} {
+		got, err := newReader(c.in, Limits{}.withDefaults()).kekID()
+		if string(got) != c.want || !errors.Is(err, c.err) {
+			t.Errorf("%x: %q, %v", c.in, got, err)
+		}
+	}
+}
+
 // TestDecryptTellsNothing: what is wrong with a ciphertext gives one error.
 func TestDecryptTellsNothing(t *testing.T) {
 	key := make([]byte, 16)
