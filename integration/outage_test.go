@@ -87,7 +87,7 @@ func TestOutages(t *testing.T) {
 }
 
 // shortTimeout is how long one question may take here, so that silence does not cost five seconds a case.
-const shortTimeout = 600 * time.Millisecond
+const shortTimeout = 1500 * time.Millisecond
 
 // openFresh opens the platform with a transport whose idle connections fresh closes: a fault that acts on connecting must
 // meet a client that connects.

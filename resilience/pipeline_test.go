@@ -454,7 +454,7 @@ func TestHedge(t *testing.T) {
 		if err != nil || !info.Hedged || info.Attempts != 2 || took < 120*ms || took > want+20*ms {
 			t.Errorf("%+v %v after %v", info, err, took)
 		}
-		if lvl := b.e.service("s").budget.Level(); lvl != 9.4 {
+		if lvl := b.e.service("s").budget.Level(); lvl != 9.6 {
 			t.Errorf("budget %v", lvl)
 		}
 		var loser []string

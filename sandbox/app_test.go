@@ -154,6 +154,7 @@ func TestAppFaults(t *testing.T) {
 				if r := post(client, url, string(w.message(appPut("before", ""), tk)), time.Second); r.status != http.StatusOK {
 					t.Fatalf("%+v", r)
 				}
+				time.Sleep(time.Millisecond) // the connection is older than the fault, and idle
 				inject(t, w.s, c.row)
 				time.Sleep(time.Millisecond) // idle connections are cut
 				r := post(client, url, string(w.message(appPut("now", ""), tk)), 10*time.Second)
