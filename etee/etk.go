@@ -50,7 +50,7 @@ func ParseETK(token []byte) (ETK, error) {
 		return ETK{}, fmt.Errorf("%w: must have one signer and a content", ErrETK)
 	}
 	k.signer, k.content = data.Signers[0], data.Content.Bytes()
-	if k.encryption, err = x509.ParseCertificate(k.content); err != nil {
+	if k.encryption, err = cms.ParseCertificate(k.content); err != nil {
 		return ETK{}, fmt.Errorf("%w: content is no certificate", ErrETK)
 	}
 	k.registration, k.others, _ = data.Signer(&k.signer)

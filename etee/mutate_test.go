@@ -74,9 +74,10 @@ func TestMutated(t *testing.T) {
 				continue
 			}
 			if s.signer == nil || !bytes.Equal(got.Content, s.plain) || !bytes.Equal(got.Report.Authentication.Raw, s.signer) {
-				dump := filepath.Join(t.TempDir(), "mutated.cms")
+				dump := filepath.Join(os.TempDir(), "mutated.cms")
 				check(t, os.WriteFile(dump, changed, 0o600))
-				t.Fatalf("%s, mutation %d: accepted with another content or signer: %v", s.name, i, got.Report)
+				t.Fatalf("%s, mutation %d: accepted with another content (%t) or signer (%t): %v; kept as %s", s.name, i,
+					!bytes.Equal(got.Content, s.plain), !bytes.Equal(got.Report.Authentication.Raw, s.signer), got.Report, dump)
 			}
 			if !bytes.Equal(changed, s.sealed) {
 				accepted++

@@ -375,6 +375,28 @@ func TestPolicyNames(t *testing.T) {
 	}
 }
 
+// TestCertificateWithMore: an element after the signature of a certificate is signed by nobody, and package x509 does not
+// mind it. Found by TestMutated.
+func TestCertificateWithMore(t *testing.T) {
+	more := func(n *node) { n.kids = append(n.kids, n.kids[1]) }
+	sealed := good(t).in(cms.DER).with(func(f *forge) {
+		f.outer.Include = f.outer.Include[:1]
+		f.onOuter = surgery(t, func(n *node) { more(n.at(1, 0, 3, 0)) })
+	}).build(t)
+	if _, err := openAs(t, etee.Policy{}, sealed); !errors.Is(err, etee.OuterCertificatesBroken) {
+		t.Errorf("message: %v", codes(t, err))
+	}
+	doctor := auth(t, "doctor")
+	certificate := mustTree(t, token(t, "doctor").Encryption().Raw)
+	more(certificate)
+	_, err := etee.ParseETK(signed(t, certificate.der(), cms.SignOptions{
+		Certificate: doctor.Certificate, Signer: doctor.Signer, Include: []*x509.Certificate{doctor.Certificate, auth(t, "pharmacy").Certificate},
+	}))
+	if !errors.Is(err, etee.ErrETK) {
+		t.Errorf("token: %v", err)
+	}
+}
+
 // TestHugeKeys: a message or a token with a key of its own making, 200 000 bits long, costs no time.
 func TestHugeKeys(t *testing.T) {
 	huge := *auth(t, "doctor").Certificate

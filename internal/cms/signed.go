@@ -185,7 +185,7 @@ func (s *SignedData) Signer(i *SignerInfo, given ...*x509.Certificate) (signer *
 		if seen[string(raw)] {
 			continue
 		}
-		c, err := x509.ParseCertificate(bytes.Clone(raw))
+		c, err := ParseCertificate(bytes.Clone(raw))
 		if err != nil {
 			bad++
 			continue
@@ -213,6 +213,32 @@ func (s *SignedData) Signer(i *SignerInfo, given ...*x509.Certificate) (signer *
 	}
 	all[0], all[at] = all[at], all[0]
 	return all[0], all, bad
+}
+
+// ParseCertificate is x509.ParseCertificate for certificates that may come from anybody. That one passes over elements after
+// the third of a Certificate, which nothing signs: one certificate would have many encodings, and as many fingerprints.
+// The error matches [ErrSyntax].
+func ParseCertificate(der []byte) (*x509.Certificate, error) {
+	r := newReader(der, Limits{}.withDefaults())
+	err := r.inside(tagSequence, func() error {
+		for range 3 { // tbsCertificate, signatureAlgorithm, signature
+			if _, err := r.raw(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		err = r.done()
+	}
+	if err != nil {
+		return nil, err
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("%w: certificate", ErrSyntax) // the library's text may quote the certificate
+	}
+	return c, nil
 }
 
 func (i *SignerInfo) parse(r *reader, l Limits) (err error) {
