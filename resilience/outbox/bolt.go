@@ -128,7 +128,8 @@ func (s *Bolt) open() error {
 		db, err := openFile(s.path, o)
 		if err != nil {
 			if file != nil {
-				_ = file.Close() // bbolt does not when it panics, and would keep the lock
+				unlock(file) // bbolt does neither when it panics
+				_ = file.Close()
 			}
 			return s.openError(err)
 		}
