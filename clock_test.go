@@ -49,6 +49,9 @@ func TestWrongClock(t *testing.T) {
 		if !errors.Is(err, fault.ErrDenied) {
 			t.Fatalf("error is %v", err)
 		}
+		if skew, wrong := p.ClockSkew(); !wrong || skew.Abs() != 20*time.Minute {
+			t.Errorf("learned a skew of %v, wrong %v", skew, wrong)
+		}
 		n, ok := notice.FromError(err, notice.Login)
 		if text := n.Text(notice.NL); !ok || !strings.Contains(text, "De klok van deze computer wijkt 20 minuten af.") {
 			t.Errorf("the person reads %q", text)

@@ -47,6 +47,7 @@ type Platform struct {
 	state  *state
 	stores []*keystore.Store
 
+	exchange  *exchange.Exchanger
 	telemetry *telemetry.Telemetry
 	detach    func()
 }
@@ -121,6 +122,7 @@ func (p *Platform) wire(ctx context.Context, login, hok keystore.Credential) err
 	if err != nil {
 		return err
 	}
+	p.exchange = x
 	security, err := p.session(ctx, x, login, hok)
 	if err != nil {
 		return err
@@ -318,6 +320,14 @@ func transport(t Trust) *http.Transport {
 		DisableCompression:    true, // an answer is bounded in bytes as they come
 		ExpectContinueTimeout: time.Second,
 	}
+}
+
+// ClockSkew is how far this computer's clock is ahead of the platform's, as learned from the
+// Date header of its last answer; 0 before the first one. wrong says that messages may be
+// refused for it: show notice D-CLOCK before they are.
+func (p *Platform) ClockSkew() (skew time.Duration, wrong bool) {
+	skew = p.exchange.Skew()
+	return skew, skew.Abs() > exchange.ClockSkew
 }
 
 // Config returns the configuration with its defaults filled in.

@@ -151,6 +151,9 @@ func (x *Exchanger) post(ctx context.Context, url, action string, body []byte) (
 		return reply{}, p.stage(), err
 	}
 	defer resp.Body.Close()
+	if skew, ok := clockSkew(resp.Header, time.Now()); ok {
+		x.skew.Store(int64(skew))
+	}
 	doc, err := io.ReadAll(io.LimitReader(resp.Body, x.maxAnswer+1))
 	if err != nil {
 		return reply{}, fault.Reading, err

@@ -70,7 +70,7 @@ func soapFault(fe *fault.Error, f *soap.Fault, h http.Header) *failure {
 		e.RetryAfter = d
 	}
 	if r.CheckClock {
-		if skew, ok := clockSkew(h, time.Now()); ok {
+		if skew, ok := clockSkew(h, time.Now()); ok && skew.Abs() > ClockSkew {
 			e.Notice, e.Err = noticeClock, errors.Join(&SkewError{skew}, e.Err)
 		}
 	}
@@ -91,12 +91,11 @@ func text(all []soap.Text) string {
 }
 
 // clockSkew compares our clock with the platform's Date header, which has a resolution of a
-// second. It reports only what is beyond ClockSkew.
+// second. ok is false when there is no such header.
 func clockSkew(h http.Header, now time.Time) (time.Duration, bool) {
 	date, err := http.ParseTime(h.Get("Date"))
 	if err != nil {
 		return 0, false
 	}
-	skew := now.Sub(date)
-	return skew, skew.Abs() > ClockSkew
+	return now.Sub(date).Truncate(time.Second), true
 }

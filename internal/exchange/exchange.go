@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/ehealth-continuity/ehealth/fault"
@@ -44,6 +45,7 @@ type Exchanger struct {
 	ua, from  string
 	maxAnswer int64
 	pipeline  *resilience.Pipeline[*Call, *Answer]
+	skew      atomic.Int64 // of our clock at the last answer with a date, in nanoseconds
 }
 
 // New returns an Exchanger.
@@ -68,6 +70,11 @@ func New(o Options) (*Exchanger, error) {
 	x.pipeline = resilience.NewPipeline(engine, o.Layers, x.attempt)
 	return x, nil
 }
+
+// Skew is how far this computer's clock was ahead of the platform's at the last answer, as its
+// Date header said, to the second; 0 before the first one. Beyond [ClockSkew] it is only a matter of time until
+// messages are refused.
+func (x *Exchanger) Skew() time.Duration { return time.Duration(x.skew.Load()) }
 
 // Describe lists what a call goes through, from the outside in: the policies, and the steps of
 // one attempt.
