@@ -25,12 +25,16 @@ type Bolt struct {
 	opt  boltOptions
 	db   *bolt.DB
 
+	live sync.Mutex // held while t is used: its changes are seen only when they are on disk
+	t    *boltTx    // what is in the journal and not in the file yet
+	j    *journal
+
 	mu      sync.Mutex
 	idle    sync.Cond    // signalled when nobody writes any more
 	queue   []*operation // waiting for the next transaction
 	writing bool         // somebody writes, and will see to the queue
 	closed  bool
-	broken  error // set once, by whoever writes, when nobody knows what the disk holds
+	broken  error // set once, under live, when nobody knows what the disk holds
 }
 
 type boltOptions struct {
@@ -38,6 +42,7 @@ type boltOptions struct {
 	wait    time.Duration
 	share   float64
 	atLeast int64
+	journal int64
 }
 
 // BoltOption changes how a file is opened.
@@ -74,13 +79,25 @@ func WithCompaction(share float64, atLeast int64) BoltOption {
 	}
 }
 
+// WithJournal sets the size of the journal, in bytes. Default 4 MiB; at least 4 KiB. A journal that
+// is larger already stays so.
+func WithJournal(n int64) BoltOption {
+	return func(o *boltOptions) error {
+		if n != 0 {
+			o.journal = max(n, 4<<10)
+		}
+		return nil
+	}
+}
+
 // OpenBolt opens the file at path, or makes it with mode 0600; its directory must exist. It
 // migrates older files, and compacts a file that is mostly empty. [LockedError]: another process
 // has it open; [CorruptError]: the file is damaged, it was left as it is; [ErrNewer].
 //
-// Beside the file lies path.holder, which names the process that has it open.
+// Beside the file lie path.journal, which belongs to it and must stay with it, and path.holder,
+// which names the process that has it open.
 func OpenBolt(path string, opts ...BoltOption) (*Bolt, error) {
-	s := &Bolt{path: path, opt: boltOptions{wait: DefaultLockWait, share: 0.5, atLeast: 8 << 20}}
+	s := &Bolt{path: path, opt: boltOptions{wait: DefaultLockWait, share: 0.5, atLeast: 8 << 20, journal: 4 << 20}}
 	s.idle.L = &s.mu
 	for _, o := range opts {
 		if err := o(&s.opt); err != nil {
@@ -90,20 +107,25 @@ func OpenBolt(path string, opts ...BoltOption) (*Bolt, error) {
 	if err := s.open(); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(s.sound(), s.prepareFile()); err != nil {
+	if err := s.ready(); err != nil {
 		_ = s.db.Close()
+		if s.j != nil {
+			_ = s.j.f.Close()
+		}
 		return nil, err
 	}
 	s.writeHolder()
 	return s, nil
 }
 
-// prepareFile brings the file to today's schema and size.
-func (s *Bolt) prepareFile() error {
-	if err := s.migrate(); err != nil {
-		return err
+// ready brings the file to today's content, schema and size, and begins to write.
+func (s *Bolt) ready() error {
+	for _, step := range []func() error{s.sound, s.replay, s.migrate, s.compact, s.restore} {
+		if err := step(); err != nil {
+			return err
+		}
 	}
-	return s.compact()
+	return nil
 }
 
 func (s *Bolt) boltOptions() *bolt.Options {
@@ -200,13 +222,24 @@ func faults(err *error) func() {
 	}
 }
 
+// view reads what is in the file, without what is in the journal only.
 func (s *Bolt) view(f func(*bolt.Tx) error) (err error) {
 	defer faults(&err)()
-	err = s.db.View(f)
-	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
+	return s.db.View(f)
+}
+
+// read reads everything.
+func (s *Bolt) read(f func(*boltTx) error) (err error) {
+	s.live.Lock()
+	defer s.live.Unlock()
+	if s.t == nil {
+		if s.broken != nil {
+			return s.broken
+		}
 		return ErrClosed
 	}
-	return err
+	defer faults(&err)()
+	return f(s.t)
 }
 
 // Close finishes what is under way and closes the file.
@@ -221,11 +254,20 @@ func (s *Bolt) Close() error {
 	if was {
 		return nil
 	}
-	_ = os.Remove(s.holderPath())
-	if err := s.db.Close(); err != nil {
-		return clean("closing the file", err)
+	s.live.Lock()
+	defer s.live.Unlock()
+	var err error
+	if s.broken == nil && s.t.changed {
+		if err = s.checkpoint(); errors.Is(err, ErrFull) {
+			err = nil // the journal has it
+		}
 	}
-	return nil
+	s.drop()
+	_ = os.Remove(s.holderPath())
+	if cerr := errors.Join(s.db.Close(), s.j.f.Close()); err == nil && cerr != nil {
+		err = clean("closing the file", cerr)
+	}
+	return err
 }
 
 // holder is what the sidecar says.
@@ -345,8 +387,10 @@ func (s *Bolt) commit(batch []*operation) {
 	}
 }
 
-// transact runs the operations in one transaction. Errors of single operations stay with them.
+// transact runs the operations and makes them last. Errors of single operations stay with them.
 func (s *Bolt) transact(batch []*operation) (err error) {
+	s.live.Lock()
+	defer s.live.Unlock()
 	if s.broken != nil {
 		return s.broken
 	}
@@ -356,18 +400,14 @@ func (s *Bolt) transact(batch []*operation) (err error) {
 		}
 	}()
 	defer faults(&err)()
-	tx, err := s.db.Begin(true)
-	if err != nil {
-		return clean("beginning a write", err)
-	}
-	defer func() { _ = tx.Rollback() }() // no-op after a commit
-	t := newBoltTx(tx)
+	t := s.t
+	t.redo, t.large = t.redo[:0], false
 	dirty := false
 	for _, o := range batch {
 		t.dirty = false
 		o.err = o.do(t)
-		if o.err != nil && t.dirty {
-			return fmt.Errorf("outbox: half a write was undone: %w", o.err) // nothing of this transaction may stay
+		if o.err != nil && t.dirty { // half a write: go back to what is on disk
+			return errors.Join(fmt.Errorf("outbox: half a write was undone: %w", o.err), s.restore())
 		}
 		dirty = dirty || t.dirty
 	}
@@ -375,16 +415,71 @@ func (s *Bolt) transact(batch []*operation) (err error) {
 		return nil
 	}
 	if err := t.flush(); err != nil {
-		return err
+		return s.fail(err)
+	}
+	t.changed = true
+	if t.large || !s.j.fits(len(t.redo)) {
+		return s.checkpoint()
+	}
+	if err := s.j.append(t.redo); err != nil {
+		return s.fail(clean("writing the journal", err))
+	}
+	return nil
+}
+
+// checkpoint commits what the journal holds, and what was just done, to the file. A full disk leaves
+// all as it was before the last writes.
+func (s *Bolt) checkpoint() error {
+	t := s.t
+	if err := t.b(bktMeta).Put(keyGen, be64(s.j.gen+1)); err != nil {
+		return s.fail(err)
 	}
 	fail.Point("commit.before")
-	if err := tx.Commit(); err != nil {
+	if err := t.Commit(); err != nil {
 		if full(err) {
-			return ErrFull
+			return errors.Join(ErrFull, s.restore())
 		}
 		return s.fail(clean("writing", err))
 	}
 	fail.Point("commit.after")
+	s.t = nil
+	return s.begin()
+}
+
+// begin starts the transaction that collects what is in the journal.
+func (s *Bolt) begin() error {
+	tx, err := s.db.Begin(true)
+	if err != nil {
+		return s.fail(clean("beginning a write", err))
+	}
+	s.t = newBoltTx(tx)
+	s.j.gen, s.j.off = generation(tx), 0
+	return nil
+}
+
+func (s *Bolt) drop() {
+	if s.t != nil {
+		_ = s.t.Rollback() // no-op after a commit
+		s.t = nil
+	}
+}
+
+// restore makes the transaction anew from the file and the journal.
+func (s *Bolt) restore() error {
+	s.drop()
+	if err := s.begin(); err != nil {
+		return err
+	}
+	bodies, err := s.j.load(s.j.gen)
+	if err != nil {
+		return s.fail(clean("reading the journal", err))
+	}
+	for _, body := range bodies {
+		if err := redo(s.t.Tx, body); err != nil {
+			return s.fail(err)
+		}
+	}
+	s.t.changed = len(bodies) > 0
 	return nil
 }
 
@@ -393,6 +488,7 @@ func (s *Bolt) transact(batch []*operation) (err error) {
 // that counts.
 func (s *Bolt) fail(err error) error {
 	s.broken = fmt.Errorf("%w: %w", ErrBroken, err)
+	s.drop()
 	return s.broken
 }
 

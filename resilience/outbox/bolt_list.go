@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-
-	bolt "go.etcd.io/bbolt"
 )
 
 // List implements [Store].
@@ -15,8 +13,8 @@ func (s *Bolt) List(_ context.Context, q Query) (p Page, err error) {
 		limit = 100
 	}
 	limit = min(limit, 1000)
-	err = s.view(func(tx *bolt.Tx) error {
-		p = listing(q).page(newBoltTx(tx), q, limit)
+	err = s.read(func(t *boltTx) error {
+		p = listing(q).page(t, q, limit)
 		return nil
 	})
 	return p, err

@@ -6,8 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"time"
-
-	bolt "go.etcd.io/bbolt"
 )
 
 // Insert implements [Store].
@@ -22,10 +20,9 @@ func (s *Bolt) Insert(ctx context.Context, e Entry, c *Claim) (Inserted, error) 
 			return ErrInvalid
 		}
 		n := e
-		if n.Seq, err = t.b(bktLine).NextSequence(); err != nil {
+		if n.Seq, err = t.next(bktLine); err != nil {
 			return err
 		}
-		t.dirty = true
 		rec, _ := t.line(e.Line)
 		if c != nil && e.State.Open() && rec.due == nil {
 			if err := rec.lend(t, c); err != nil {
@@ -56,11 +53,10 @@ func (r *lineRec) lend(t *boltTx, c *Claim) error {
 		r.until = max(r.until, until)
 		return nil
 	}
-	epoch, err := t.b(bktDue).NextSequence()
+	epoch, err := t.next(bktDue)
 	if err != nil {
 		return err
 	}
-	t.dirty = true
 	r.epoch, r.owner, r.until = epoch, c.Owner, until
 	return nil
 }
@@ -71,8 +67,8 @@ func (r *lineRec) lease(l Line) Lease {
 
 // Load implements [Store].
 func (s *Bolt) Load(_ context.Context, id ID) (e Entry, err error) {
-	err = s.view(func(tx *bolt.Tx) error {
-		e, err = newBoltTx(tx).whole(id)
+	err = s.read(func(t *boltTx) (err error) {
+		e, err = t.whole(id)
 		return err
 	})
 	return e, err
@@ -145,8 +141,7 @@ func (s *Bolt) peek(c Claim) (out Claimed, ok bool, err error) {
 	if c.Line != nil {
 		return Claimed{}, false, nil
 	}
-	verr := s.view(func(tx *bolt.Tx) error {
-		t := newBoltTx(tx)
+	verr := s.read(func(t *boltTx) error {
 		best, next := t.best(c)
 		if best == nil {
 			out.Next, ok, err = next, true, ErrNothing
@@ -290,8 +285,8 @@ func (t *boltTx) setAside(id []byte, reason string) error {
 func (s *Bolt) Mark(ctx context.Context, name string, old, next []byte) (now []byte, err error) {
 	key := []byte("mark/" + name)
 	if next == nil {
-		err = s.view(func(tx *bolt.Tx) error {
-			now = bytes.Clone(tx.Bucket(bktMeta).Get(key))
+		err = s.read(func(t *boltTx) error {
+			now = bytes.Clone(t.b(bktMeta).Get(key))
 			return nil
 		})
 		return now, err
@@ -310,8 +305,8 @@ func (s *Bolt) Mark(ctx context.Context, name string, old, next []byte) (now []b
 // Count implements [Store].
 func (s *Bolt) Count(context.Context) (Counts, error) {
 	c := Counts{By: map[Kind]map[State]int{}}
-	err := s.view(func(tx *bolt.Tx) error {
-		cur := tx.Bucket(bktMeta).Cursor()
+	err := s.read(func(t *boltTx) error {
+		cur := t.b(bktMeta).Cursor()
 		for k, v := cur.Seek([]byte(countPrefix)); bytes.HasPrefix(k, []byte(countPrefix)); k, v = cur.Next() {
 			kind, state, ok := bytes.Cut(k[len(countPrefix):], []byte("/"))
 			if !ok || len(state) != 1 || len(v) != 8 {
@@ -322,7 +317,7 @@ func (s *Bolt) Count(context.Context) (Counts, error) {
 			}
 			c.By[Kind(kind)][State(state[0]-'0')] = int(binary.BigEndian.Uint64(v))
 		}
-		cur = tx.Bucket(bktAside).Cursor()
+		cur = t.b(bktAside).Cursor()
 		for k, _ := cur.First(); k != nil; k, _ = cur.Next() {
 			if len(k) == 17 && k[16] == 'r' {
 				c.Aside++

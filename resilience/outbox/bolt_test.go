@@ -255,7 +255,7 @@ func TestFullDisk(t *testing.T) {
 		if errors.Is(err, outbox.ErrFull) {
 			break
 		}
-		if err != nil || n > 100 {
+		if err != nil || n > 1000 {
 			t.Fatal(n, err)
 		}
 		ids = append(ids, id)

@@ -28,9 +28,12 @@ var (
 // boltTx is a transaction that keeps the derived buckets in step.
 type boltTx struct {
 	*bolt.Tx
-	dirty  bool
-	counts map[string]int64 // changes of counters, written once per transaction
-	bkt    map[string]*bolt.Bucket
+	dirty   bool             // the operation under way changed something
+	changed bool             // something is not in the file yet
+	large   bool             // the journal cannot hold what was done: commit
+	redo    []byte           // what the operations under way changed, for the journal
+	counts  map[string]int64 // changes of counters, written once per batch
+	bkt     map[string]*bolt.Bucket
 }
 
 func newBoltTx(tx *bolt.Tx) *boltTx {
@@ -47,14 +50,25 @@ func (t *boltTx) b(name []byte) *bolt.Bucket {
 	return b
 }
 
+// put keeps a copy of v: bbolt does not, and the transaction lives long.
 func (t *boltTx) put(bucket, k, v []byte) error {
 	t.dirty = true
-	return t.b(bucket).Put(k, v)
+	t.redo = appendRedo(t.redo, redoPut, bucket, k, v)
+	return t.b(bucket).Put(k, append([]byte{}, v...))
 }
 
 func (t *boltTx) del(bucket, k []byte) error {
 	t.dirty = true
+	t.redo = appendRedo(t.redo, redoDel, bucket, k, nil)
 	return t.b(bucket).Delete(k)
+}
+
+// next returns the next number of a bucket.
+func (t *boltTx) next(bucket []byte) (uint64, error) {
+	t.dirty = true
+	n, err := t.b(bucket).NextSequence()
+	t.redo = appendRedo(t.redo, redoSeq, bucket, nil, be64(n))
+	return n, err
 }
 
 // flush writes the counters.
@@ -69,9 +83,9 @@ func (t *boltTx) flush() error {
 		}
 		var err error
 		if n == 0 {
-			err = t.b(bktMeta).Delete([]byte(k))
+			err = t.del(bktMeta, []byte(k))
 		} else {
-			err = t.b(bktMeta).Put([]byte(k), be64(uint64(n)))
+			err = t.put(bktMeta, []byte(k), be64(uint64(n)))
 		}
 		if err != nil {
 			return err

@@ -18,6 +18,64 @@ const schema = 2
 
 var keySchema = []byte("schema")
 
+// generation is the one of the journal's records that are not in the file; 0 = the file is not of
+// today's schema, and no record is.
+func generation(tx *bolt.Tx) uint64 {
+	m := tx.Bucket(bktMeta)
+	if m == nil {
+		return 0
+	}
+	v, g := m.Get(keySchema), m.Get(keyGen)
+	if len(v) != 8 || binary.BigEndian.Uint64(v) != schema || len(g) != 8 {
+		return 0
+	}
+	return binary.BigEndian.Uint64(g)
+}
+
+// replay brings what a process left in the journal into the file.
+func (s *Bolt) replay() (err error) {
+	if s.j, err = openJournal(s.path+".journal", s.opt.journal); err != nil {
+		return s.openError(err)
+	}
+	defer faults(&err)()
+	tx, err := s.db.Begin(true)
+	if err != nil {
+		return clean("replaying the journal", err)
+	}
+	defer func() { _ = tx.Rollback() }() // no-op after a commit
+	gen := generation(tx)
+	if gen == 0 {
+		return nil
+	}
+	bodies, err := s.j.load(gen)
+	if errors.Is(err, ErrCorrupt) {
+		return err
+	}
+	if err != nil {
+		return clean("reading the journal", err)
+	}
+	if len(bodies) == 0 {
+		return nil
+	}
+	for _, body := range bodies {
+		if err := redo(tx, body); err != nil {
+			return err
+		}
+	}
+	if err := tx.Bucket(bktMeta).Put(keyGen, be64(gen+1)); err != nil {
+		return clean("replaying the journal", err)
+	}
+	fail.Point("replay.before")
+	if err := tx.Commit(); err != nil {
+		if full(err) {
+			return nil // it stays in the journal, and in memory
+		}
+		return clean("replaying the journal", err)
+	}
+	fail.Point("replay.after")
+	return nil
+}
+
 // migrate makes the buckets of a new file, or brings an older one to today's schema, in one
 // transaction: a process that dies on the way leaves the old file.
 func (s *Bolt) migrate() (err error) {
@@ -55,6 +113,11 @@ func (s *Bolt) migrate() (err error) {
 			return clean("migrating", err)
 		}
 	}
+	if t.b(bktMeta).Get(keyGen) == nil {
+		if err := t.put(bktMeta, keyGen, be64(1)); err != nil {
+			return clean("migrating", err)
+		}
+	}
 	if err := errors.Join(t.flush(), t.put(bktMeta, keySchema, be64(schema))); err != nil {
 		return clean("migrating", err)
 	}
@@ -83,7 +146,7 @@ func (t *boltTx) derive() error {
 			}
 		}
 	}
-	t.dirty = true
+	t.dirty, t.large = true, true
 	clear(t.bkt)
 	for _, name := range [][]byte{bktLine, bktDue, bktSettled, bktExpiry} {
 		if err := t.DeleteBucket(name); err != nil {
@@ -164,12 +227,12 @@ func (s *Bolt) compact() error {
 	if s.opt.share < 0 {
 		return nil
 	}
-	info, err := os.Stat(s.path)
-	if err != nil {
-		return clean("looking at the file", err)
+	var used int64 // the file is longer: bbolt lets it grow in large steps
+	if err := s.view(func(tx *bolt.Tx) error { used = tx.Size(); return nil }); err != nil {
+		return err
 	}
 	free := int64(s.db.Stats().FreePageN) * int64(s.db.Info().PageSize)
-	if info.Size() < s.opt.atLeast || float64(free) < s.opt.share*float64(info.Size()) {
+	if used < s.opt.atLeast || float64(free) < s.opt.share*float64(used) {
 		return nil
 	}
 	db, err := s.copyTo(tmp)
@@ -218,16 +281,20 @@ func (s *Bolt) copyTo(path string) (db *bolt.DB, err error) {
 }
 
 // Check implements [Checker]: it compares the derived buckets with what they are derived from, and
-// lets bbolt look at its pages.
+// lets bbolt look at the pages of the file.
 func (s *Bolt) Check(context.Context) error {
-	bad := &CorruptError{Part: "index"}
-	return s.view(func(tx *bolt.Tx) error {
+	err := s.view(func(tx *bolt.Tx) error {
 		for err := range tx.Check() {
 			if err != nil {
 				return &CorruptError{Part: "file"}
 			}
 		}
-		t := newBoltTx(tx)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return s.read(func(t *boltTx) error {
 		n := map[string]int{}
 		for c, k, v := first(t.b(bktItem)); k != nil; k, v = c.Next() {
 			e, err := parseHeader(ID(k), v)
@@ -236,19 +303,19 @@ func (s *Bolt) Check(context.Context) error {
 			}
 			n[countKey(e.Kind, e.State)]++
 			if !t.filed(&e) {
-				return bad
+				return &CorruptError{Part: "index"}
 			}
 		}
 		for c, k, v := first(t.b(bktMeta)); k != nil; k, v = c.Next() {
 			if bytes.HasPrefix(k, []byte(countPrefix)) {
 				if int(binary.BigEndian.Uint64(v)) != n[string(k)] {
-					return bad
+					return &CorruptError{Part: "index"}
 				}
 				delete(n, string(k))
 			}
 		}
 		if len(n) != 0 || !t.linesAgree() {
-			return bad
+			return &CorruptError{Part: "index"}
 		}
 		return nil
 	})
