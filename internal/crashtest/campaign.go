@@ -38,9 +38,15 @@ var points = []struct {
 	{"resolve.before", 3},
 	{"resolve.after", 3},
 	{"resolve.recorded", 3},
-	{"commit.before", 20},
-	{"commit.after", 20},
-	{"commit.during", 20},
+	{"journal.before", 20},
+	{"journal.written", 20},
+	{"journal.after", 20},
+	{"journal.during", 20},
+	{"commit.before", 3},
+	{"commit.after", 3},
+	{"commit.during", 3},
+	{"replay.before", 1},
+	{"replay.after", 1},
 	{"timer", 1},
 	{"compact.begun", 1},
 	{"compact.copied", 1},
@@ -206,6 +212,8 @@ func (c *campaign) crash() error {
 	switch {
 	case pt.name == "commit.during":
 		pl.Point, pl.Within = "commit.before", 1+c.rng.IntN(1500)
+	case pt.name == "journal.during":
+		pl.Point, pl.Within = "journal.before", 1+c.rng.IntN(1000)
 	case pt.name == "timer":
 		pl.Within = 5000 + c.rng.IntN(150_000)
 	case strings.HasPrefix(pt.name, "compact."):

@@ -92,14 +92,19 @@ func (w *worker) arm() {
 		mu.Lock()
 		defer mu.Unlock()
 		if name != w.Point {
-			if name == "commit.after" && w.Within > 0 {
-				w.mark("acknowledged", 0)
+			if w.Within > 0 && (name == "commit.after" || name == "journal.after") {
+				w.mark("acknowledged", 0, 0)
 			}
 			return
 		}
 		hits++
 		if w.Within > 0 {
-			w.mark("committing", newestTx(w.file()))
+			if name == "journal.before" {
+				gen, off := journalEnd(w.Dir)
+				w.mark("journaling", gen, off)
+			} else {
+				w.mark("committing", newestTx(w.file()), 0)
+			}
 		}
 		switch {
 		case hits != w.Hit:
@@ -113,9 +118,9 @@ func (w *worker) arm() {
 
 func (w *worker) file() string { return filepath.Join(w.Dir, "box.db") }
 
-// mark tells the parent, by a file, whether a commit is under way and what was durable before it.
-func (w *worker) mark(what string, tx uint64) {
-	_ = os.WriteFile(filepath.Join(w.Dir, "commit"), fmt.Appendf(nil, "%s %d", what, tx), 0o600)
+// mark tells the parent, by a file, whether a write is under way and what was durable before it.
+func (w *worker) mark(what string, a, b uint64) {
+	_ = os.WriteFile(filepath.Join(w.Dir, "commit"), fmt.Appendf(nil, "%s %d %d", what, a, b), 0o600)
 }
 
 func (w *worker) work() error {
@@ -125,7 +130,7 @@ func (w *worker) work() error {
 		}
 	}
 	w.arm()
-	opts := []outbox.BoltOption{outbox.WithLockWait(5 * time.Second), outbox.WithCompaction(-1, 0)}
+	opts := []outbox.BoltOption{outbox.WithLockWait(5 * time.Second), outbox.WithCompaction(-1, 0), outbox.WithJournal(16 << 10)}
 	if w.Compact {
 		opts[1] = outbox.WithCompaction(0.001, 1)
 	}
@@ -317,6 +322,14 @@ func (h handler) Resolve(ctx context.Context, it outbox.Item, _ outbox.Attempt) 
 func downgrade(path string) error {
 	if _, err := os.Stat(path); err != nil {
 		return nil // nothing there yet
+	}
+	// What lies in the journal goes into the file first: schema 1 had none.
+	s, err := outbox.OpenBolt(path, outbox.WithLockWait(5*time.Second))
+	if err != nil {
+		return err
+	}
+	if err := s.Close(); err != nil {
+		return err
 	}
 	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: 5 * time.Second})
 	if err != nil {

@@ -8,9 +8,9 @@
 // often each reference was executed, also written to the file effects.log of each campaign. Its
 // children are real processes on one bbolt file, one after another; each puts items, sends and
 // resolves, and is killed (SIGKILL) at a named point, at a random moment, or in the middle of a
-// commit; then the last write may be torn as a loss of power would: the newest meta page is
-// destroyed or the file cut to what was known to be on disk. Some children migrate an older
-// file, compact, or rotate keys.
+// write; then that write may be torn as a loss of power would: half of the journal's last record is
+// spoilt, the newest meta page destroyed, or the file cut to what was known to be on disk. Some
+// children migrate an older file, compact, or rotate keys.
 //
 // After every few crashes a child finishes the work in peace and everything is counted: each
 // reference that a caller was told of executed exactly once and in the order of its key, each answer

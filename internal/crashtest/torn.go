@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"os"
@@ -67,8 +68,14 @@ func tear(dir string) (string, error) {
 	}
 	_ = os.Remove(filepath.Join(dir, "commit"))
 	var what string
-	var tx uint64
-	if _, err := fmt.Sscan(string(b), &what, &tx); err != nil || what != "committing" || tx == 0 {
+	var tx, off uint64
+	if _, err := fmt.Sscan(string(b), &what, &tx, &off); err != nil {
+		return "", nil
+	}
+	switch {
+	case what == "journaling":
+		return tearJournal(dir, tx, int64(off))
+	case what != "committing", tx == 0:
 		return "", nil
 	}
 	f, err := os.OpenFile(filepath.Join(dir, "box.db"), os.O_RDWR, 0)
@@ -106,4 +113,65 @@ func tear(dir string) (string, error) {
 		}
 	}
 	return torn, nil
+}
+
+// A record of the journal is magic, generation, length, checksum and body, at a multiple of 8.
+const recordHead = 24
+
+// recordAt returns generation and length of what looks like a record.
+func recordAt(b []byte, off int64) (gen uint64, n int64) {
+	if off+recordHead > int64(len(b)) || string(b[off:off+8]) != "outbxjnl" {
+		return 0, 0
+	}
+	n = int64(binary.BigEndian.Uint32(b[off+16:])) + recordHead
+	if off+n > int64(len(b)) {
+		return 0, 0
+	}
+	return binary.BigEndian.Uint64(b[off+8:]), n
+}
+
+// journalEnd returns the generation of the record at the start of the journal, and where the last
+// of that generation ends: there, or at the start, the next will be.
+func journalEnd(dir string) (gen, end uint64) {
+	b, err := os.ReadFile(filepath.Join(dir, "box.db.journal"))
+	if err != nil {
+		return 0, 0
+	}
+	gen, _ = recordAt(b, 0)
+	var off int64
+	for gen != 0 {
+		g, n := recordAt(b, off)
+		if g != gen {
+			break
+		}
+		off += (n + 7) &^ 7
+	}
+	return gen, uint64(off)
+}
+
+// tearJournal spoils the second half of the record that was being written.
+func tearJournal(dir string, gen uint64, off int64) (string, error) {
+	path := filepath.Join(dir, "box.db.journal")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	g, n := recordAt(b, off)
+	if g != gen || n == 0 {
+		off = 0
+		if g, n = recordAt(b, 0); g <= gen {
+			return "", nil
+		}
+	}
+	half := off + n/2
+	spoilt := b[half : off+n]
+	for i := range spoilt {
+		spoilt[i] ^= 0xff
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return "", err
+	}
+	_, err = f.WriteAt(spoilt, half)
+	return "journal torn", errors.Join(err, f.Close())
 }
