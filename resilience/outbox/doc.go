@@ -54,7 +54,7 @@
 //
 // # Limits
 //
-// The bbolt file belongs on a local disk, never on NFS or SMB, and on a kernel without the ext4
+// The bbolt file and its journal belong together, and on a local disk, never on NFS or SMB, and on a kernel without the ext4
 // fast-commit defect (5.15.x before .85, 5.17 before .3). One process opens it at a time; for
 // several, use the PostgreSQL store, which passes the same suite (package outboxtest). Clocks of
 // all processes must follow NTP: the horizon of [Policy] allows for the skew named there.
