@@ -80,7 +80,7 @@ func TestRestartKeepsEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	drain(t, b)
-	if got := strings.Join(p.effects, " "); got != "r1 r4 r3" {
+	if got := p.order(); got != "r1 r4 r3" {
 		t.Fatalf("effects %s", got)
 	}
 	if rep, err := b.Verify(t.Context()); err != nil || !rep.OK() || rep.Items != 4 {
@@ -322,7 +322,7 @@ func TestDamagedRecordIsSetAside(t *testing.T) {
 			}
 			drain(t, b)
 			wantState(t, b, good, outbox.Done, "")
-			if got := strings.Join(p.effects, " "); got != "r2" {
+			if got := p.order(); got != "r2" {
 				t.Fatalf("effects %s", got)
 			}
 			if _, err := b.Show(t.Context(), bad); !errors.Is(err, outbox.ErrNotFound) {

@@ -287,7 +287,7 @@ func TestDoWaitsForThoseBefore(t *testing.T) {
 		if _, err := b.Do(t.Context(), item("r3")); err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Join(p.effects, " "); got != "r1 r2 r3" {
+		if got := p.order(); got != "r1 r2 r3" {
 			t.Fatalf("order %s", got)
 		}
 		p.next = []string{"gone"}
@@ -297,7 +297,7 @@ func TestDoWaitsForThoseBefore(t *testing.T) {
 			t.Fatalf("behind an unknown one: %v", err)
 		}
 		drain(t, b)
-		if got := strings.Join(p.effects, " "); got != "r1 r2 r3 r4 r5" {
+		if got := p.order(); got != "r1 r2 r3 r4 r5" {
 			t.Fatalf("order %s", got)
 		}
 	})
@@ -320,15 +320,14 @@ func TestDoAfterTheDeadlineStillRecords(t *testing.T) {
 
 func TestGateQueues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		open, at := false, time.Now().Add(time.Hour)
+		at := time.Now().Add(time.Hour)
 		p := &platform{}
-		b := openBox(t, outboxtest.NewMemory(), p, resolvable, outbox.WithGate(func(outbox.Kind) (bool, time.Time) { return open, at }))
+		b := openBox(t, outboxtest.NewMemory(), p, resolvable, outbox.WithGate(func(outbox.Kind) (bool, time.Time) { return !time.Now().Before(at), at }))
 		defer b.Close()
 		_, err := b.Do(t.Context(), item("r1"))
 		if !errors.Is(err, outbox.ErrQueued) || len(p.sent) != 0 {
 			t.Fatalf("%v, sent %d", err, len(p.sent))
 		}
-		time.AfterFunc(time.Hour, func() { open = true })
 		began := time.Now()
 		var closed int
 		if err := b.Drain(t.Context(), func(p outbox.Progress) { closed = max(closed, len(p.Closed)) }); err != nil {
@@ -395,4 +394,17 @@ func TestPoisonIsParkedAndHoldsUpNobody(t *testing.T) {
 		}
 		wantState(t, b, bad, outbox.Cancelled, "")
 	})
+}
+
+// order is what was executed so far.
+func (p *platform) order() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return strings.Join(p.effects, " ")
+}
+
+func (p *platform) total() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.effects)
 }

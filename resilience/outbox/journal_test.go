@@ -100,7 +100,7 @@ func TestJournalSurvivesAKill(t *testing.T) {
 				}
 			}
 			drain(t, b)
-			if len(p.effects) != len(ids)-c.lost {
+			if p.total() != len(ids)-c.lost {
 				t.Fatalf("effects %v", p.effects)
 			}
 			if rep, err := b.Verify(t.Context()); err != nil || !rep.OK() {
@@ -123,8 +123,8 @@ func TestSmallJournal(t *testing.T) {
 		put(t, b, item(fmt.Sprint(n), func(i *outbox.Item) { i.Payload = make([]byte, 200*n) }))
 	}
 	drain(t, b)
-	if rep, err := b.Verify(t.Context()); err != nil || !rep.OK() || len(p.effects) != 40 {
-		t.Fatalf("%+v %v, %d effects", rep, err, len(p.effects))
+	if rep, err := b.Verify(t.Context()); err != nil || !rep.OK() || p.total() != 40 {
+		t.Fatalf("%+v %v, %d effects", rep, err, p.total())
 	}
 	if info, err := os.Stat(path + ".journal"); err != nil || info.Size() != 4096 || info.Mode().Perm() != 0o600 {
 		t.Fatal(info, err)
@@ -164,7 +164,7 @@ func TestFullDiskKeepsTheJournal(t *testing.T) {
 	b := boltBox(t, path, p, outbox.NewKeys(testKey('a')))
 	defer b.Close()
 	drain(t, b)
-	if len(p.effects) != len(ids) {
-		t.Fatalf("%d effects, %d accepted", len(p.effects), len(ids))
+	if p.total() != len(ids) {
+		t.Fatalf("%d effects, %d accepted", p.total(), len(ids))
 	}
 }

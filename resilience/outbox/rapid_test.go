@@ -78,7 +78,6 @@ type house struct {
 	open  bool              // the gate
 	told  map[string]bool   // accepted, by reference
 	seen  map[string]string // answers that a caller saw
-	state map[string]outbox.State
 	key   map[string]string // key of each reference
 	moves []string          // moves that the machine does not have
 	ids   map[string]outbox.ID

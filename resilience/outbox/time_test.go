@@ -3,7 +3,6 @@ package outbox_test
 import (
 	"context"
 	"errors"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -173,7 +172,7 @@ func TestT12Midnight(t *testing.T) {
 				if !at.Equal(midnight) {
 					t.Fatalf("expired at %v, want %v", at, midnight)
 				}
-				if got := strings.Join(p.effects, " "); got != "r3" {
+				if got := p.order(); got != "r3" {
 					t.Fatalf("effects %s", got)
 				}
 				if _, err := b.Do(t.Context(), item("r1", func(i *outbox.Item) { i.Expiry = outbox.Midnight(time.Time{}) })); !errors.Is(err, outbox.ErrState) {
@@ -256,7 +255,7 @@ func TestPausedWorkerIsFenced(t *testing.T) {
 		if d := time.Since(began); d < 11*time.Minute {
 			t.Fatalf("the second worker was done after %v", d)
 		}
-		if got := strings.Join(p.effects, " "); got != "r1 r2" {
+		if got := p.order(); got != "r1 r2" {
 			t.Fatalf("effects %s", got)
 		}
 		close(p.hold) // the first one wakes
@@ -265,7 +264,7 @@ func TestPausedWorkerIsFenced(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Join(p.effects, " "); got != "r1 r2" {
+		if got := p.order(); got != "r1 r2" {
 			t.Fatalf("effects %s", got)
 		}
 		wantState(t, two, id, outbox.Done, "")

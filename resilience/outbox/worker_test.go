@@ -75,7 +75,7 @@ func TestPriorities(t *testing.T) {
 		later := put(t, b, item("later", func(i *outbox.Item) { i.Key, i.After, i.Priority = "", time.Now().Add(time.Hour), outbox.Interactive }))
 		began := time.Now()
 		drain(t, b)
-		if got := strings.Join(p.effects, " "); got != "interactive normal background later" || time.Since(began).Round(time.Millisecond) != time.Hour {
+		if got := p.order(); got != "interactive normal background later" || time.Since(began).Round(time.Millisecond) != time.Hour {
 			t.Fatalf("order %s in %v", got, time.Since(began))
 		}
 		wantState(t, b, later, outbox.Done, "")
@@ -104,11 +104,11 @@ func TestDrainYieldsToPeople(t *testing.T) {
 		synctest.Wait()
 		go func() { ended <- b.Drain(t.Context(), nil) }()
 		time.Sleep(10 * time.Second)
-		if len(p.effects) != 0 {
+		if p.total() != 0 {
 			t.Fatal("the drain did not step aside")
 		}
 		time.Sleep(30 * time.Second)
-		if got := strings.Join(p.effects, " "); got != "background" {
+		if got := p.order(); got != "background" {
 			t.Fatalf("the drain stepped aside for ever: %s", got)
 		}
 		close(hold)
@@ -218,8 +218,8 @@ func TestKindsAreApart(t *testing.T) {
 		ended := make(chan error)
 		go func() { ended <- b.Drain(t.Context(), nil) }()
 		synctest.Wait()
-		if len(p.effects) != 10 {
-			t.Fatalf("%d effects while another kind is stuck", len(p.effects))
+		if p.total() != 10 {
+			t.Fatalf("%d effects while another kind is stuck", p.total())
 		}
 		close(stuck)
 		if err := <-ended; err != nil {
@@ -260,8 +260,8 @@ func TestManyWorkers(t *testing.T) {
 				last[k] = ref
 			}
 		}
-		if len(p.effects) != 60 {
-			t.Fatalf("%d effects", len(p.effects))
+		if p.total() != 60 {
+			t.Fatalf("%d effects", p.total())
 		}
 		for _, b := range boxes {
 			b.Close()
