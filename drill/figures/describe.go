@@ -45,7 +45,8 @@ var descriptions = []description{
 		no: "8", name: "Herd peak at recovery",
 		formula:  "max over 1 s of the attempts after the outage / capacity",
 		scenario: "500 clients with 20 operations each in their queues, after an outage of 60 s. Until the outbox is wired to the services, its drain is played by a stub with the same pace.",
-		note:     "The connector has no queue (dossier 12, scenario 12): nothing waits to be sent, and what failed in the outage is lost.",
+		note: "The connector has no queue (dossier 12, scenario 12): nothing waits to be sent, and what failed in the outage is lost. " +
+			"Of ours, operations that waited in the same queue of the server are followed by pauses of the same length, so that some clients stay in step: the peaks of single seeds come from there.",
 	},
 	{
 		no: "9", name: "Efficiency and politeness of the drain",
@@ -63,6 +64,7 @@ var descriptions = []description{
 		no: "13", name: "Renewal herd",
 		formula:  "max STS requests a second, over one minute and over one second, when 500 users log on within 10 minutes and tokens live equally long; mean = logins / 10 min",
 		scenario: "Tokens of 24 h. Ours renews at its random moment, the naive client when a call finds its token expired, the connector-like one at half of the life (switched on).",
+		note:     "Both rows are held to three times the mean. A second is short for that: three requests that fall into one by chance are above it, at any mean rate as low as this.",
 	},
 	{
 		no: "14", name: "Mode flapping",

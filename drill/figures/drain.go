@@ -107,13 +107,13 @@ type drain struct {
 
 // recoveries measures figures 8 and 9.
 func (m *measurement) recoveries() error {
-	clients, queued := drainClients, drainQueued
-	if m.quick { // a shorter queue in front of a smaller server: the start needs its minute
-		clients = drainClients / 4
-	}
-	scale := float64(clients) / drainClients
 	for _, kind := range Clients() {
-		d, err := m.recover(kind, clients, queued, scale)
+		clients := drainClients
+		if m.quick && kind != Ours { // and a server as much smaller
+			clients /= 5
+		}
+		scale := float64(clients) / drainClients
+		d, err := m.recover(kind, clients, drainQueued, scale)
 		if err != nil {
 			return err
 		}

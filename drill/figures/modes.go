@@ -37,7 +37,7 @@ func (s *switching) switched() {
 func (m *measurement) flapping() error {
 	lasts := flapFor
 	if m.quick {
-		lasts = time.Hour
+		lasts /= 6
 	}
 	for _, kind := range Clients() {
 		begin := time.Now()

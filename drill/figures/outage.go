@@ -33,6 +33,22 @@ func (m *measurement) base(kind string, clients int) scenario {
 	}
 }
 
+// faults are the outages of figure 1.
+func (m *measurement) faults() []mode {
+	if m.quick {
+		return []mode{refuse, blackHole, reset}
+	}
+	return []mode{refuse, blackHole, reset, drip}
+}
+
+// patience is how long a recovery is looked for.
+func (m *measurement) patience(d time.Duration) time.Duration {
+	if m.quick {
+		return d / 4
+	}
+	return d
+}
+
 // outages measures figures 1 and 2.
 func (m *measurement) outages() error {
 	openTime := resilience.DefaultBreakerOpen.Seconds()
@@ -41,11 +57,11 @@ func (m *measurement) outages() error {
 		if s.clients == 1 {
 			limit = 0.05
 		}
-		for f := refuse; f <= drip; f++ {
+		for _, f := range m.faults() {
 			name := modeNames[f] + ", " + s.name
 			for _, kind := range Clients() {
 				sc := m.base(kind, s.clients)
-				sc.mode, sc.after = f, lookAfter
+				sc.mode, sc.after = f, m.patience(lookAfter)
 				o, err := sc.run()
 				if err != nil {
 					return err
@@ -65,7 +81,7 @@ func (m *measurement) outages() error {
 func (m *measurement) halfLoad(limit float64) error {
 	for _, kind := range Clients() {
 		sc := m.base(kind, manyClients)
-		sc.load, sc.mode, sc.after = load/2, blackHole, lookAfter
+		sc.load, sc.mode, sc.after = load/2, blackHole, m.patience(lookAfter)
 		o, err := sc.run()
 		if err != nil {
 			return err
@@ -77,7 +93,7 @@ func (m *measurement) halfLoad(limit float64) error {
 
 // otherOutages are the rows of figure 1 with two addresses, and without the breaker.
 func (m *measurement) otherOutages() error {
-	for f := refuse; f <= drip; f++ {
+	for _, f := range m.faults() {
 		for _, kind := range Clients() {
 			sc := m.base(kind, manyClients)
 			sc.mode, sc.addresses = f, 2
@@ -89,7 +105,7 @@ func (m *measurement) otherOutages() error {
 			m.put(Row{Figure: "1", Name: name, Unit: Ratio, Target: atMost(0.35)}, kind, o.perOp())
 		}
 	}
-	for f := refuse; f <= drip; f++ {
+	for _, f := range m.faults() {
 		for _, s := range sizes {
 			sc := m.base(Ours, s.clients)
 			sc.mode, sc.policy = f, withoutBreaker()
@@ -107,7 +123,7 @@ func (m *measurement) otherOutages() error {
 func (m *measurement) brownouts() error {
 	series := []time.Duration{2 * time.Second, 5 * time.Second, 10 * time.Second, brownout, time.Minute, 5 * time.Minute, marginLonger}
 	if m.quick {
-		series = []time.Duration{5 * time.Second, brownout, 5 * time.Minute}
+		series = []time.Duration{5 * time.Second, brownout, time.Minute}
 	}
 	longest := series[len(series)-1]
 	for _, s := range sizes {
@@ -116,7 +132,7 @@ func (m *measurement) brownouts() error {
 			margin := math.Inf(1)
 			for _, lasts := range series {
 				sc := m.base(kind, s.clients)
-				sc.during, sc.lasts, sc.after = capacityOf3, lasts, 10*time.Minute
+				sc.during, sc.lasts, sc.after = capacityOf3, lasts, m.patience(10*time.Minute)
 				o, err := sc.run()
 				if err != nil {
 					return err

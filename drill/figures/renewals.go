@@ -19,13 +19,9 @@ const (
 
 // renewals measures figure 13.
 func (m *measurement) renewals() error {
-	users := renewUsers
-	if m.quick {
-		users /= 5
-	}
-	mean := float64(users) / logonSpan.Seconds()
+	mean := renewUsers / logonSpan.Seconds()
 	for _, kind := range Clients() {
-		at, err := m.renewing(kind, users)
+		at, err := m.renewing(kind, renewUsers)
 		if err != nil {
 			return err
 		}

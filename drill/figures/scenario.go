@@ -122,7 +122,8 @@ func (sc scenario) run() (*outcome, error) {
 	for time.Since(o.t1) < sc.after {
 		time.Sleep(min(look, sc.after-time.Since(o.t1)))
 		t.mu.Lock()
-		seen := outcome{t1: o.t1, end: time.Now(), ops: t.ops}
+		// Windows that were looked at before are not looked at again: the whole run is, at the end.
+		seen := outcome{t1: latest(o.t1, time.Now().Add(-2*look)), end: time.Now(), ops: t.ops}
 		recovered := !math.IsInf(seen.recovery(), 1)
 		t.mu.Unlock()
 		if recovered {
@@ -132,6 +133,13 @@ func (sc scenario) run() (*outcome, error) {
 	o.end = time.Now()
 	o.ops, o.attempts = t.halt(), srv.attempts
 	return o, nil
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // between returns the operations begun in [from, to).
