@@ -429,7 +429,8 @@ func TestHugeKeys(t *testing.T) {
 			t.Error("token accepted")
 		}
 	}
-	if d := time.Since(start); d > time.Second {
+	// One verification with such a key takes seconds, sixteen take minutes: no busy machine blurs that.
+	if d := time.Since(start); d > 10*time.Second {
 		t.Errorf("took %v", d)
 	}
 }
