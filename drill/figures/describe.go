@@ -57,7 +57,7 @@ var descriptions = []description{
 		no: "12", name: "Tokens per user and day",
 		formula:  "requests to the STS per user and working day (8 h, 400 calls, two processes, both restarted at noon); target ⌈8 h / life of the token⌉, and none after the restart",
 		scenario: "Ours against the STS of the sandbox, with the token kept encrypted on disk. Lives of 24, 12 and 5 h are asked for in the field (dossier 01 A.11).",
-		note: "A token is renewed at a random moment of the second half of its life, so that an outage of the STS finds a fresh one. With lives shorter than two working days that costs a request " +
+		note: "A token is renewed at a random moment of the third quarter of its life, so that an outage of the STS finds a fresh one. With lives shorter than two working days that costs a request " +
 			"more than the target, which counts tokens that are used to their last minute.",
 	},
 	{
