@@ -46,7 +46,6 @@ const (
 // wrong-asker answer is shown and that nothing is executed twice must hold in all.
 type incidentCase struct {
 	id    string
-	until time.Duration   // the replay ends here; 0 = a while after the last step
 	also  []time.Duration // other instants around which there is traffic
 	scale float64         // 0 = the whole country
 	// counters must see this function change, "" = nothing may change for them; arriving users the login.
