@@ -38,7 +38,7 @@ const (
 	// (measured: after 165 s when the STS hangs, never when the clock is wrong).
 	knownLostUnseen = "the health feed does not tell that there is no session"
 	// knownRecovery: when every session of a fleet has ended, all of it logs in within the longest pause between two
-	// logins, 5 minutes (measured: 2.2 to 2.4 times the normal peak).
+	// logins, 5 minutes (measured: 2.2 to 2.5 times the normal peak).
 	knownRecovery = "a fleet without any session comes back within five minutes"
 )
 
@@ -113,12 +113,18 @@ func (c *incidentCase) windows(s sandbox.Script) (out []span, cuts []time.Durati
 }
 
 // outage is from the first fault to the end of the last; for the load on the STS it ends with the last step that
-// touches logins.
+// keeps people from logging in.
 func outage(s sandbox.Script) (from, to, login time.Duration) {
 	from, to = s.Steps[0].At, s.End()
 	for _, st := range s.Steps {
 		switch st.Service {
-		case "sts", "idvalid", "net", "access":
+		case "net", "access": // what limits or slows them down afterwards is part of the recovery
+			switch st.Fault.Kind() {
+			case "capacity", "slow":
+				continue
+			}
+			fallthrough
+		case "sts", "idvalid":
 			login = max(login, st.At+st.For)
 		}
 	}
