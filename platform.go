@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/ehealth-continuity/ehealth/insurability"
@@ -163,7 +164,7 @@ func (p *Platform) continuity() (resilience.Directory, error) {
 	}
 	var err error
 	p.Resilience, err = resilience.New(resilience.Config{
-		Policy: cfg.Policy, Services: cfg.policies(), Functions: functions(),
+		Policy: cfg.Policy, Services: cfg.policies(), Functions: functions(cfg.directory()),
 		Order: func(service string, class resilience.Class, _ []resilience.Endpoint) []resilience.Endpoint {
 			return p.router.Route(service, class).Order()
 		},
@@ -186,12 +187,21 @@ func (p *Platform) continuity() (resilience.Directory, error) {
 
 // functions are what a person does, and the services it needs. Login and insurability stand
 // apart: while a token lives, insurability does not need the login.
-func functions() []resilience.Function {
+func functions(d resilience.Static) []resilience.Function {
+	need := func(service string, partner bool) resilience.Need {
+		eps := slices.Clone(d.Endpoints(service))
+		slices.SortStableFunc(eps, func(a, b resilience.Endpoint) int { return cmp.Compare(a.Order, b.Order) })
+		n := resilience.Need{Service: service, Partner: partner}
+		for _, e := range eps {
+			n.Endpoints = append(n.Endpoints, e.URL)
+		}
+		return n
+	}
 	return []resilience.Function{
-		{Name: FunctionLogin, Needs: []resilience.Need{{Service: ServiceSTS}}},
+		{Name: FunctionLogin, Needs: []resilience.Need{need(ServiceSTS, false)}},
 		{
 			Name: FunctionInsurability, Alternate: insurability.NoticeDirect,
-			Needs: []resilience.Need{{Service: ServiceGenIns, Partner: true}, {Service: ServiceInsurability, Partner: true}},
+			Needs: []resilience.Need{need(ServiceGenIns, true), need(ServiceInsurability, true)},
 		},
 	}
 }
@@ -252,9 +262,9 @@ func (p *Platform) fallback(ctx context.Context, login, hok keystore.Credential)
 // announce tells the person, through the health of the login, and the caller's own listener.
 func (p *Platform) announce(e sts.Event) {
 	switch e.Kind {
-	case sts.Renewed:
+	case sts.Renewed, sts.Adopted:
 		p.Health.Report(FunctionLogin, "", "")
-	case sts.KeptUntil, sts.EndsSoon, sts.FallbackUsed, sts.GroupRefusal:
+	case sts.KeptUntil, sts.EndsSoon, sts.FallbackUsed, sts.Lost, sts.GroupRefusal:
 		p.Health.Report(FunctionLogin, e.Kind.String(), e.Notice)
 	}
 	p.telemetry.Session(telemetry.SessionEvent{Kind: e.Kind.String(), Until: e.Until, Login: e.Login, Notice: e.Notice, Cause: e.Cause})

@@ -1,6 +1,7 @@
 package resilience
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -68,7 +69,7 @@ func (h *Health) need(n Need) (c Condition, with string) {
 	}
 	for i, s := range sites {
 		switch {
-		case h.bad(s):
+		case h.bad(s) || h.replaced(s, sites[i+1:]):
 			continue
 		case i > 0 && !s.worked.IsZero():
 			return Degraded, "alternate"
@@ -80,6 +81,12 @@ func (h *Health) need(n Need) (c Condition, with string) {
 		return OK, ""
 	}
 	return Down, ""
+}
+
+// replaced tells whether an address failed and another one has answered since. It is asked last then, so that two more
+// failures, which bad waits for, take longer than a person should wait for the news.
+func (h *Health) replaced(s *site, others []*site) bool {
+	return s.fails >= 1 && slices.ContainsFunc(others, func(o *site) bool { return !h.bad(o) && !o.worked.Before(s.failed) })
 }
 
 // sitesOf returns the addresses of a service, first choice first.
