@@ -26,6 +26,10 @@ const (
 	// LoginRetryBase and LoginRetryMax bound the same pause without a token, when a person waits.
 	LoginRetryBase = DefaultMinDelay
 	LoginRetryMax  = 5 * time.Minute
+	// LoginRetryLong is what LoginRetryMax grows to when the STS has been down for hours, so that a
+	// whole country without sessions does not return within five minutes (dossier 06 B.6, T15). A
+	// person who asks, [DurableSource.Login], waits for none of them.
+	LoginRetryLong = 20 * time.Minute
 
 	// SoonBefore is how long before the end of a token that cannot be renewed the person is
 	// told (dossier 06 part D, D-AUTH-UNTIL).
@@ -339,7 +343,8 @@ func (d *DurableSource) storeWorks(err error) {
 // bound that doubles. left is the life of the token at hand, 0 when there is none; half of it
 // bounds the pause, so that renewal is tried to the end.
 func pauseAfter(n int, left, asked time.Duration) time.Duration {
-	base, bound, hint := LoginRetryBase, LoginRetryMax, MaxRetryAfter
+	// An outage of hours has time: the longer it lasts, the wider the fleet that has no session any more comes back.
+	base, bound, hint := LoginRetryBase, min(LoginRetryMax+LoginRetryMax*time.Duration(n)/32, LoginRetryLong), MaxRetryAfter
 	if left > 0 {
 		base, bound, hint = RenewRetryBase, min(RenewRetryMax, left/2), left/2
 	}
@@ -350,7 +355,11 @@ func pauseAfter(n int, left, asked time.Duration) time.Duration {
 		}
 	}
 	bound = max(min(base, bound), DefaultMinDelay)
-	return max(DefaultMinDelay, time.Duration(rand.Int64N(int64(bound))), min(asked, hint))
+	least := DefaultMinDelay
+	if left == 0 && n > 32 {
+		least = bound / 2 // full jitter would bring half of a fleet back in the first quarter of the bound
+	}
+	return max(least, time.Duration(rand.Int64N(int64(bound))), min(asked, hint))
 }
 
 // renewTime is when a token should be renewed: at a random moment after half of its life, or from

@@ -227,7 +227,7 @@ func TestT05T06(t *testing.T) {
 			t.Error("lost at", lost.At)
 		}
 		stopped(t, p, ph)
-		time.Sleep(time.Until(time.Date(2000, 1, 2, 2, 10, 0, 0, time.UTC)) + sts.LoginRetryMax)
+		time.Sleep(time.Until(time.Date(2000, 1, 2, 2, 10, 0, 0, time.UTC)) + sts.LoginRetryLong)
 		if err := p.ask(ph); err != nil {
 			t.Error("after the outage:", err)
 		}
@@ -338,7 +338,7 @@ func TestClock(t *testing.T) {
 			t.Error(err, p.asked())
 		}
 		e.one(t, sts.Lost, "D-CLOCK")
-		time.Sleep(time.Hour + sts.LoginRetryMax) // the clock is put right
+		time.Sleep(time.Hour + sts.LoginRetryLong) // the clock is put right
 		if _, err := d.Token(t.Context()); err != nil {
 			t.Error("with the right clock:", err)
 		}
