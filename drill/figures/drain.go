@@ -65,7 +65,8 @@ func (q *queue) paced(ctx context.Context, o *ours, n int) {
 		}
 		q.delivered()
 		n, failures = n-1, 0
-		pause = min(drainFactor*time.Since(began), drainPauseMax)
+		// Jittered as the outbox does it: clients that began together must not stay in step.
+		pause = time.Duration((0.5 + q.draw()) * float64(min(drainFactor*time.Since(began), drainPauseMax)))
 	}
 }
 
