@@ -79,9 +79,9 @@ func (sc *scene) back(what string, c counter) {
 // a breaker stays open (dossier 08, figure 2).
 const recoverLimit = 3 * time.Minute
 
-// loginLimit is that after an outage of the login service, whose pauses between two logins that nobody asks for grow to
-// five minutes.
-const loginLimit = 5*time.Minute + recoverLimit
+// loginLimit is that after an outage of the login service, whose pauses between two logins that nobody asks for grow
+// with the outage.
+const loginLimit = sts.LoginRetryLong + recoverLimit
 
 // recovers waits until a call is answered and returns what was seen since the start.
 func (sc *scene) recovers(what string, c counter, limit time.Duration) seen {

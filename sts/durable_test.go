@@ -279,7 +279,8 @@ func TestPauseAfter(t *testing.T) {
 	}{
 		"first login":          {1, 0, 0, time.Second, time.Second},
 		"fourth login":         {4, 0, 0, time.Second, 8 * time.Second},
-		"much later":           {1000, 0, 0, time.Second, 5 * time.Minute},
+		"much later":           {1000, 0, 0, 10 * time.Minute, 20 * time.Minute},
+		"after an hour":        {30, 0, 0, time.Second, 9*time.Minute + 42*time.Second},
 		"login, asked to wait": {1, 0, 30 * time.Second, 30 * time.Second, 30 * time.Second},
 		"login, overlong hint": {1, 0, time.Hour, time.Minute, time.Minute},
 		"first renewal":        {1, 12 * time.Hour, 0, time.Second, time.Minute},
