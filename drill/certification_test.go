@@ -434,7 +434,7 @@ func (h *house) t15() {
 	time.Sleep(time.Hour)
 	after := h.sts.busiest(end, time.Now())
 	h.Logf("messages to the STS in 5 minutes: %d normally, %d during, %d afterwards", normal, h.sts.busiest(end.Add(-3*time.Hour), end), after)
-	if after == 0 || after > normal {
+	if after == 0 || float64(after) > stsRecovery*float64(normal) { // a small fleet is a noisy one
 		h.Errorf("%d messages to the STS, normally %d", after, normal)
 	}
 }
