@@ -65,8 +65,7 @@ func (q *queue) paced(ctx context.Context, o *ours, n int) {
 		}
 		q.delivered()
 		n, failures = n-1, 0
-		// Jittered as the outbox does it: clients that began together must not stay in step.
-		pause = time.Duration((0.5 + q.draw()) * float64(min(drainFactor*time.Since(began), drainPauseMax)))
+		pause = min(drainFactor*time.Since(began), drainPauseMax)
 	}
 }
 
