@@ -3,6 +3,7 @@
 //
 //	ehealth sandbox --dir DIR [--addr HOST:PORT]   the platform in one process
 //	ehealth drill [INCIDENT…] [--seed N]           past incidents, replayed
+//	ehealth drill --figures [--seeds N]            figures of resilience, measured
 //	ehealth token --config FILE                    log in and show what was granted
 //	ehealth insurability SSIN --config FILE        is this patient insured?
 //

@@ -1,3 +1,5 @@
+// One file on purpose, though a long one: whoever writes a store reads it from top to bottom.
+
 package outboxtest
 
 import (
