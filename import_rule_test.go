@@ -16,7 +16,7 @@ const module = "github.com/ehealth-continuity/ehealth"
 // wire names the packages that know formats and nothing else.
 var wire = []string{
 	"internal/xmltree", "internal/c14n", "internal/dsig", "internal/wsse", "internal/saml", "internal/soap", "internal/p12",
-	"internal/cms",
+	"internal/cms", "internal/mime",
 }
 
 // house says what each part of the module may import of the module itself: arrows only go down.
@@ -32,7 +32,9 @@ var house = []struct {
 	{"keystore", []string{"internal/p12", "identity", "fault"}},
 	{"cache", []string{"fault"}},
 	{"internal/redact", []string{"fault"}},
-	{"internal/crashtest", []string{"resilience/outbox", "resilience", "cache", "fault"}},
+	{"internal/crashtest/fail", nil},
+	{"internal/crashtest", []string{"*"}},
+	{"internal/pgtest", nil},
 	{"resilience/outbox", []string{"resilience", "cache", "fault", "internal/crashtest/fail"}},
 	{"internal/telemetry", []string{"resilience", "internal/redact", "fault"}},
 	{"resilience/notice", []string{"fault"}},
@@ -41,13 +43,15 @@ var house = []struct {
 	{"internal/exchange", append([]string{"resilience", "fault"}, wire...)},
 	{"sts", append([]string{"internal/exchange", "resilience", "keystore", "cache", "identity", "fault"}, wire...)},
 	{"etee", append([]string{"internal/exchange", "resilience", "keystore", "cache", "sts", "identity", "fault"}, wire...)},
-	{"insurability", append([]string{"internal/exchange", "resilience", "sts", "identity", "fault"}, wire...)},
+	{"insurability", append([]string{"internal/exchange", "resilience", "sts", "cache", "identity", "fault"}, wire...)},
+	{"ehbox", append([]string{"etee", "internal/exchange", "resilience", "keystore", "cache", "sts", "identity", "fault"}, wire...)},
+	{"postgres", []string{"resilience/outbox", "cache", "sts", "fault", "internal/crashtest/fail"}},
 	{"sandbox", append([]string{"identity", "fault"}, wire...)},
-	{"integration", []string{"", "identity", "fault", "insurability", "sts", "keystore", "sandbox"}},
-	{"examples", []string{"", "identity", "fault", "insurability", "sts", "keystore", "sandbox"}},
+	{"integration", []string{"", "identity", "fault", "insurability", "ehbox", "etee", "sts", "keystore", "resilience", "cache", "sandbox"}},
+	{"examples", []string{"", "identity", "fault", "insurability", "ehbox", "etee", "sts", "keystore", "resilience", "cache", "postgres", "sandbox", "internal/pgtest"}},
 	{"drill", []string{"*"}},
 	{"cmd", []string{"*"}},
-	{"", []string{"sts", "insurability", "cache", "internal/telemetry", "internal/exchange", "resilience", "keystore", "identity", "fault", "internal/wsse", "internal/saml"}},
+	{"", []string{"sts", "insurability", "ehbox", "etee", "cache", "internal/telemetry", "internal/exchange", "resilience", "keystore", "identity", "fault", "internal/wsse", "internal/saml"}},
 }
 
 // dependencies says which packages outside the standard library a part may import; what is
@@ -59,8 +63,10 @@ var dependencies = map[string][]string{
 	"resilience/outbox":  {"go.etcd.io/bbolt", "golang.org/x/crypto"},
 	"":                   {"go.opentelemetry.io/otel"},
 	"internal/telemetry": {"go.opentelemetry.io/otel"},
-	"internal/crashtest": {"go.etcd.io/bbolt"},
-	"cache":              {"golang.org/x/crypto", "golang.org/x/sys"},
+	"internal/crashtest": {"go.etcd.io/bbolt", "github.com/jackc/pgx/v5"},
+	"cache":              {"golang.org/x/crypto", "golang.org/x/sys", "github.com/hashicorp/golang-lru/v2", "go.etcd.io/bbolt"},
+	"postgres":           {"github.com/jackc/pgx/v5", "golang.org/x/crypto"},
+	"examples":           {"github.com/jackc/pgx/v5"},
 	"internal/exchange":  {"golang.org/x/sync"},
 	"sts":                {"golang.org/x/sync"},
 	"sandbox":            {"github.com/russellhaering/goxmldsig", "github.com/beevik/etree"},
