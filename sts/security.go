@@ -61,7 +61,11 @@ func (h *holderOfKey) Secure(ctx context.Context, body []byte) ([]byte, error) {
 	}
 	h.use(tok, now)
 	cred := wsse.Credential{Certificate: tok.Credential.Certificate, Signer: tok.Credential.Signer}
-	msg, err := wsse.HolderOfKey(body, tok.Raw, tok.ID, cred, wsse.Stamp{Now: now})
+	stamp, err := exchange.Stamp(ctx)
+	if err != nil {
+		return nil, err
+	}
+	msg, err := wsse.HolderOfKey(body, tok.Raw, tok.ID, cred, stamp)
 	if err != nil {
 		return nil, localError(err)
 	}
