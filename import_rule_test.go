@@ -35,6 +35,7 @@ var house = []struct {
 	{"internal/crashtest/fail", nil},
 	{"internal/crashtest", []string{"*"}},
 	{"internal/pgtest", nil},
+	{"internal/appclient", append([]string{"internal/exchange", "resilience", "sts", "fault"}, wire...)},
 	{"resilience/outbox", []string{"resilience", "cache", "fault", "internal/crashtest/fail"}},
 	{"internal/telemetry", []string{"resilience", "internal/redact", "fault"}},
 	{"resilience/notice", []string{"fault"}},
