@@ -30,6 +30,7 @@ type Key struct {
 	id   [keyIDSize]byte // tells keys apart without revealing them
 	seal []byte          // encrypts records
 	name []byte          // makes file names
+	root []byte          // makes the keys of other purposes
 }
 
 const keyIDSize = 8
@@ -59,6 +60,27 @@ func labelled(bucket, name string) []byte {
 	return append(b, name...)
 }
 
+// Valid reports whether the key was made by one of this package's functions.
+func (k Key) Valid() bool { return k.valid() && len(k.root) == KeySize }
+
+// Derive returns the key of another purpose, such as a database of answers or an outbox (HKDF
+// with SHA-256, RFC 5869). Keys of different purposes say nothing about each other or about the
+// vault's own; the same Key and purpose give the same 32 bytes every time.
+//
+// The zero Key must not give a key that anybody can guess: it gives other random bytes at each
+// call, which open nothing. Ask [Key.Valid] first.
+func (k Key) Derive(purpose string) [32]byte {
+	var out [32]byte
+	if k.Valid() {
+		b, err := hkdf.Key(sha256.New, k.root, nil, "ehealth derived key v1 "+purpose, len(out))
+		if err == nil && copy(out[:], b) == len(out) {
+			return out
+		}
+	}
+	_, _ = rand.Read(out[:]) // never fails
+	return out
+}
+
 // KeyFromBytes returns the key made of 32 secret bytes, which are not kept. They must be
 // random or derived: a password is not a key.
 func KeyFromBytes(secret []byte) (Key, error) {
@@ -79,6 +101,7 @@ func derive(secret []byte) (Key, error) {
 	}
 	copy(k.id[:], part("key id", keyIDSize))
 	k.seal, k.name = part("records", chacha20poly1305.KeySize), part("file names", KeySize)
+	k.root = part("derivation", KeySize)
 	if err != nil {
 		return Key{}, fmt.Errorf("cache: %w", err)
 	}

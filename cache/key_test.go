@@ -153,3 +153,31 @@ func TestKeyFileWithoutLinks(t *testing.T) {
 		t.Error("the second process replaced the key of the first", err)
 	}
 }
+
+func TestDerive(t *testing.T) {
+	secret := bytes.Repeat([]byte{7}, KeySize)
+	a, err := KeyFromBytes(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := KeyFromBytes(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := a.Derive("answers")
+	if one != b.Derive("answers") || !a.Valid() {
+		t.Error("the same key and purpose gave two keys")
+	}
+	for _, part := range [][]byte{a.seal, a.name, a.root, secret} {
+		if bytes.Equal(one[:], part) {
+			t.Error("a key of two purposes")
+		}
+	}
+	if one == a.Derive("outbox") || one == newKey(t).Derive("answers") {
+		t.Error("purposes or keys are not separated")
+	}
+	var zero Key
+	if zero.Valid() || zero.Derive("answers") == zero.Derive("answers") {
+		t.Error("the zero key gives a key that can be guessed")
+	}
+}
