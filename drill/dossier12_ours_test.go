@@ -103,7 +103,7 @@ func (sc *scene) outcome(what string, v seen, want fault.Outcome) {
 	if v.err == nil || fault.OutcomeOf(v.err) != want {
 		sc.Errorf("%s: outcome %v, want %v (error %v)", what, fault.OutcomeOf(v.err), want, v.err)
 	}
-	notice := map[fault.Outcome]string{fault.Unknown: noticeUnsure, fault.NotSent: noticePaper}[want]
+	notice := map[fault.Outcome]string{fault.Unknown: "D-UNSURE", fault.NotSent: "D-RX-PAPER"}[want]
 	if fe, ok := errors.AsType[*fault.Error](v.err); ok && notice != "" && fe.Notice != notice {
 		sc.Errorf("%s: notice %s, want %s", what, fe.Notice, notice)
 	}
