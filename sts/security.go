@@ -84,7 +84,7 @@ func (h *holderOfKey) use(tok *Token, now time.Time) {
 }
 
 // Refused implements exchange.Security.
-func (h *holderOfKey) Refused(_ context.Context, e *fault.Error) bool {
+func (h *holderOfKey) Refused(ctx context.Context, e *fault.Error) bool {
 	h.mu.Lock()
 	tok, changed := h.last, h.changed
 	h.mu.Unlock()
@@ -95,12 +95,22 @@ func (h *holderOfKey) Refused(_ context.Context, e *fault.Error) bool {
 	case e.Code == codeUnauthorised, e.Notice == noticeClock:
 		// A right that is missing, and a clock that is wrong, stay so with another token.
 		return false
+	case overdue(ctx):
+		// The message came after its Expires, because its worker was paused: that says nothing
+		// about the token, and no other attempt may be made.
+		return false
 	case !changed.IsZero() && time.Since(changed) < overlap:
 		// Nothing says which of two tokens the refused message carried. The newer one is kept
 		// and tried: a call is given only one more attempt in any case.
 		return true
 	}
 	return d.Drop(tok)
+}
+
+// overdue tells whether the time of the messages of this call is over.
+func overdue(ctx context.Context) bool {
+	_, err := exchange.Stamp(ctx)
+	return err != nil
 }
 
 // Served implements exchange.Judge.

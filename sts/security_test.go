@@ -277,3 +277,29 @@ func TestHolderOfKeyBadToken(t *testing.T) {
 		t.Error("no error was taken for a refusal")
 	}
 }
+
+// TestHolderOfKeyLate: a message that came after its Expires, because its worker was paused, is refused by the platform
+// and costs no token.
+func TestHolderOfKeyLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, b, x, ts := setup(t, func(int, string) *http.Response {
+			time.Sleep(time.Second)
+			return soaFault("SOA-01001")
+		})
+		ctx := exchange.WithExpires(t.Context(), time.Now().Add(time.Second/2))
+		_, err := x.Do(ctx, &exchange.Call{
+			Op: "test.Do", Service: service, Class: resilience.UnsafeWrite, Body: []byte("<q/>"),
+			Security: HolderOfKey(ts), Correlate: func(*xmltree.Node) error { return nil },
+		})
+		if fe := checkError(t, err, fault.Denied); fe.Outcome != fault.Rejected {
+			t.Error(fe.Outcome)
+		}
+		b.refuse = nil
+		if err := call(t, x, ts); err != nil {
+			t.Error(err)
+		}
+		if len(b.tokens) != 2 || b.tokens[0] != b.tokens[1] || f.count() != 2 {
+			t.Errorf("%d messages, %d requests to the STS", len(b.tokens), f.count())
+		}
+	})
+}
