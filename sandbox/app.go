@@ -84,14 +84,18 @@ func serveApp(_ context.Context, s *Sandbox, rq *request) *response {
 	var e AppExecution
 	found, effect := true, ""
 	if op.payload.local == "PutRequest" {
-		var again bool
-		e, again = s.app.put(holder, ref, textOf(m.Payload.Child(nsApp, "OrderingKey")), rq.At)
+		w := appWrite{holder, ref, textOf(m.Payload.Child(nsApp, "OrderingKey")), rq.At}
+		if after, late := s.app.delayed(s.cfg.Seed); late {
+			return s.putLater(w, after)
+		}
+		again, missed := false, false
+		if e, again, missed = s.app.put(w); missed {
+			s.count("app.missed")
+			return cutOff()
+		}
 		if !again {
 			effect = "app.put"
-			s.counters.effect("app.put:" + ref)
-			if e.Nth > 1 {
-				s.counters.effect("app.double")
-			}
+			s.countPut(e)
 		}
 	} else {
 		e, found = s.app.query(holder, ref, rq.At)
@@ -103,6 +107,35 @@ func serveApp(_ context.Context, s *Sandbox, rq *request) *response {
 	rs := door.answer(s, rq, nil, payload, askerKey(c.cert, ref))
 	rs.Effect = effect
 	return rs
+}
+
+// putLater carries out a Put whose client gets no answer, after that time.
+func (s *Sandbox) putLater(w appWrite, after time.Duration) *response {
+	s.background(func() {
+		if !s.sleep(after) {
+			return
+		}
+		switch e, again, missed := s.app.put(w); {
+		case missed:
+			s.count("app.missed")
+		case !again:
+			s.count("app.late")
+			s.counters.effect("app.put")
+			s.countPut(e)
+		}
+	})
+	return cutOff()
+}
+
+// cutOff is no answer at all.
+func cutOff() *response { return &response{stream: func(x *exchange) { x.abort() }} }
+
+// countPut counts an execution under its reference.
+func (s *Sandbox) countPut(e AppExecution) {
+	s.counters.effect("app.put:" + e.Reference)
+	if e.Nth > 1 {
+		s.counters.effect("app.double")
+	}
 }
 
 // caller authenticates. The guard against messages that were received before is on only when SetApp says so.
@@ -155,6 +188,14 @@ type AppBehaviour struct {
 	RefuseReplays bool
 	// QueryLag is how long an execution stays invisible to Query. 0: not at all.
 	QueryLag time.Duration
+	// Late bounds the time from the arrival of a Put, when its timestamp is checked, to its execution: one that this
+	// computer would execute later than that is not executed at all and its connection cut (counter app.missed), so that
+	// clients whose horizons are as short as a test's may rely on it. 0 = no bound. It goes by the service's clock, so it
+	// does not fit with a clock step.
+	Late time.Duration
+	// LateP is the share of the Puts that are executed after their connection was cut, at a random moment within Late
+	// (counter app.late). It needs Late.
+	LateP float64
 }
 
 // SetApp changes how the application behaves from now on.

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -13,6 +14,13 @@ type appState struct {
 	log       []AppExecution
 	index     map[appKey]*appEntry
 	counts    map[string]int // executions by reference, over all callers
+	rng       *rand.Rand     // of late executions
+}
+
+// appWrite is a Put that was accepted.
+type appWrite struct {
+	holder, ref, key string
+	at               time.Time // arrival
 }
 
 // appKey is a reference of one caller.
@@ -33,19 +41,39 @@ func (a *appState) door() *services {
 	return a.shared
 }
 
-// put executes, or finds that it was executed before when duplicates are recognised.
-func (a *appState) put(holder, ref, key string, at time.Time) (e AppExecution, again bool) {
+// delayed draws whether the next Put is executed late, and how long after its arrival.
+func (a *appState) delayed(seed uint64) (time.Duration, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	k := appKey{holder, ref}
+	b := a.behaviour
+	if b.LateP <= 0 || b.Late <= 0 {
+		return 0, false
+	}
+	if a.rng == nil {
+		a.rng = rand.New(rand.NewPCG(seed, 0x61707020))
+	}
+	if a.rng.Float64() >= b.LateP {
+		return 0, false
+	}
+	return time.Duration(a.rng.Int64N(int64(b.Late))), true
+}
+
+// put executes, or finds that it was executed before when duplicates are recognised, or that it is too late to.
+func (a *appState) put(w appWrite) (e AppExecution, again, missed bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if late := a.behaviour.Late; late > 0 && time.Since(w.at) > late {
+		return AppExecution{}, false, true
+	}
+	k := appKey{w.holder, w.ref}
 	x := a.index[k]
 	if x != nil && a.behaviour.Deduplicate {
-		return x.first, true
+		return x.first, true, false
 	}
 	if a.index == nil {
 		a.index, a.counts = map[appKey]*appEntry{}, map[string]int{}
 	}
-	e = AppExecution{Reference: ref, OrderingKey: key, Number: int64(len(a.log)) + 1, At: at, Nth: 1}
+	e = AppExecution{Reference: w.ref, OrderingKey: w.key, Number: int64(len(a.log)) + 1, At: w.at, Nth: 1}
 	if x == nil {
 		a.index[k] = &appEntry{first: e, count: 1}
 	} else {
@@ -53,8 +81,8 @@ func (a *appState) put(holder, ref, key string, at time.Time) (e AppExecution, a
 		e.Nth = x.count
 	}
 	a.log = append(a.log, e)
-	a.counts[ref]++
-	return e, false
+	a.counts[w.ref]++
+	return e, false, false
 }
 
 // query finds the first execution under a reference, unless it is younger than the lag.

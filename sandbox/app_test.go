@@ -179,3 +179,40 @@ func TestAppIsListed(t *testing.T) {
 		t.Errorf("%+v", eps)
 	}
 }
+
+// TestAppLate: some Puts are executed after their client was cut off, within the bound, and none beyond it.
+func TestAppLate(t *testing.T) {
+	warmKeys(t)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.s.Close()
+		_, tk := w.doctorToken(0)
+		client, url := w.s.HTTPClient(), w.s.URL(uddiApp, 0)
+		w.s.SetApp(AppBehaviour{Late: time.Second, LateP: 0.5})
+		const n = 40
+		answered := 0
+		for i := range n {
+			ref := fmt.Sprintf("r%d", i)
+			if r := post(client, url, string(w.message(appPut(ref, ""), tk)), 5*time.Second); r.status == http.StatusOK {
+				answered++
+			}
+			if executed := w.s.AppExecuted(ref); executed == 0 {
+				time.Sleep(time.Second)
+				if w.s.AppExecuted(ref) != 1 {
+					t.Errorf("%s was not executed within the bound", ref)
+				}
+			}
+		}
+		st := w.s.State()
+		if late := st.Counters["app.late"]; answered == 0 || answered == n || late != n-answered || st.Effects["app.put"] != n || st.Effects["app.double"] != 0 {
+			t.Errorf("%d answers, %d late, effects %v", answered, late, st.Effects["app.put"])
+		}
+
+		// What would be executed beyond the bound never is.
+		w.s.SetApp(AppBehaviour{Late: time.Second})
+		rs := w.callAt(pathApp, "", w.message(appPut("slow", ""), tk), time.Now().Add(-2*time.Second))
+		if st := w.s.State(); rs.stream == nil || w.s.AppExecuted("slow") != 0 || st.Counters["app.missed"] != 1 {
+			t.Errorf("executed beyond the bound; counters %v", st.Counters)
+		}
+	})
+}
