@@ -39,6 +39,7 @@ type Option func(*config) error
 type config struct {
 	kinds  map[Kind]*handled
 	gate   Gate
+	people func() bool
 	event  func(Event)
 	lease  time.Duration
 	spread time.Duration
@@ -79,6 +80,14 @@ func Handle(k Kind, h Sender, p Policy) Option {
 // WithGate asks g before anything is sent or resolved. Default: always open.
 func WithGate(g Gate) Option {
 	return func(c *config) error { c.gate = g; return nil }
+}
+
+// WithPeople lets every kind's worker step aside while people returns true: somebody waits for a
+// call that does not go through this Box. It steps aside for at most 30 s in one go, as for
+// [Box.Do]; the places of the same kind are looked after by the Box itself. people is called often
+// and must not block.
+func WithPeople(people func() bool) Option {
+	return func(c *config) error { c.people = people; return nil }
 }
 
 // WithEvents calls f after every change of a state that this Box made, in the goroutine that made
@@ -145,6 +154,7 @@ type Event struct {
 	From, To State
 	Reason   Reason
 	At       time.Time
+	Expires  time.Time // of the item; zero = never
 }
 
 // Open makes a Box over store, which it closes with itself. ErrKey: the store was written with a
@@ -393,7 +403,7 @@ func (b *Box) write(ctx context.Context, r *record, g Guard, answer []byte) erro
 
 func (b *Box) tell(r *record, from State) {
 	if b.cfg.event != nil && from != r.State {
-		b.cfg.event(Event{ID: r.ID, Kind: r.Kind, From: from, To: r.State, Reason: r.Reason, At: r.Changed})
+		b.cfg.event(Event{ID: r.ID, Kind: r.Kind, From: from, To: r.State, Reason: r.Reason, At: r.Changed, Expires: r.Expires})
 	}
 }
 

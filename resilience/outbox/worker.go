@@ -47,6 +47,7 @@ type worker struct {
 	board   *board
 
 	paced  time.Time // nothing but interactive items before this instant
+	aside  time.Time // stepping aside for people elsewhere since; zero = not
 	closed bool      // the gate was closed at the last look
 	errs   int       // failures of the store in a row
 }
@@ -151,7 +152,7 @@ func (w *worker) turn(ctx context.Context) (wait time.Duration, over bool, err e
 	}
 	c := w.b.claim()
 	c.Kinds = []Kind{w.kind}
-	c.Urgent = time.Now().Before(w.paced) || w.traffic.now()
+	c.Urgent = time.Now().Before(w.paced) || w.traffic.now() || w.others()
 	got, err := w.b.store.Claim(ctx, c)
 	switch {
 	case errors.Is(err, ErrNothing):
@@ -174,6 +175,22 @@ func (w *worker) turn(ctx context.Context) (wait time.Duration, over bool, err e
 	w.pause(got.Head.Priority, s)
 	w.board.stepped(ctx, w.kind, got.Head.State, s)
 	return 0, false, nil
+}
+
+// others tells whether to step aside for people whose calls do not go through this Box.
+func (w *worker) others() bool {
+	if w.b.cfg.people == nil || !w.b.cfg.people() {
+		w.aside = time.Time{}
+		return false
+	}
+	if w.aside.IsZero() {
+		w.aside = time.Now()
+	}
+	if time.Since(w.aside) > maxYield {
+		w.aside = time.Now() // one step, then aside again
+		return false
+	}
+	return true
 }
 
 // fatal tells failures of the store from those of one item.

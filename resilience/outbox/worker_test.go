@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -514,4 +515,38 @@ func TestOpenRefuses(t *testing.T) {
 			t.Errorf("id %q: %v", bad, err)
 		}
 	}
+}
+
+// A drain steps aside for people who are served elsewhere, but not for ever.
+func TestStepsAsideForPeopleElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var busy atomic.Bool
+		busy.Store(true)
+		p := &platform{}
+		b := openBox(t, outboxtest.NewMemory(), p, resolvable, outbox.WithPace(-1, -1, 0), outbox.WithPeople(busy.Load))
+		defer b.Close()
+		put(t, b, item("r1"))
+		put(t, b, item("r2"))
+		put(t, b, item("r3"))
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- b.Run(ctx) }()
+		time.Sleep(29 * time.Second)
+		if n := p.total(); n != 0 {
+			t.Errorf("%d items were sent while people were served", n)
+		}
+		time.Sleep(4 * time.Second)
+		if n := p.total(); n != 1 {
+			t.Errorf("%d items were sent after half a minute", n)
+		}
+		busy.Store(false)
+		time.Sleep(2 * time.Second)
+		if n := p.total(); n != 3 {
+			t.Errorf("%d items were sent when the people were gone", n)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 }
