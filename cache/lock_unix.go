@@ -45,3 +45,7 @@ func syncDir(dir string) error {
 	}
 	return errors.Join(err, d.Close())
 }
+
+// unlockFile gives back the lock on a file that bbolt left mapped when it panicked: the map keeps
+// the lock alive when the file is closed.
+func unlockFile(f *os.File) { _ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }

@@ -16,16 +16,19 @@ var (
 	ErrClosed = errors.New("cache: closed")
 	// ErrInUse reports a file that another process has open. Nothing was read or written.
 	ErrInUse = errors.New("cache: another process has the file open")
+	// ErrBusy reports more writes waiting than are allowed to.
+	ErrBusy = errors.New("cache: too many writes are waiting")
 	// ErrFull reports a disk, or a database, without room. What was stored before is still there.
 	ErrFull = errors.New("cache: no room left")
 )
 
 // RecordStore keeps sealed records under opaque ids. It sees neither whom a record is about nor
 // what it says: [Answers] makes the ids with a key and seals the records above it. The file of
-// [OpenRecords] is one, package postgres has another; a test suite for more is package
+// [OpenRecords] is one, package postgres has another; the test suite for more is package
 // cache/cachetest.
 //
-// A store is safe for concurrent use. Every method ends when ctx does.
+// A store is safe for concurrent use. A method whose ctx has ended before it begins changes nothing
+// and returns its error; a write that is under way may still be finished.
 type RecordStore interface {
 	// Load returns the record of that id, which belongs to the caller, or nil and nil when
 	// there is none. Whether a record whose time is over but that no Purge took is still
