@@ -1,7 +1,6 @@
 package exchange
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ehealth-continuity/ehealth/fault"
+	"github.com/ehealth-continuity/ehealth/internal/mime"
 	"github.com/ehealth-continuity/ehealth/internal/soap"
 	"github.com/ehealth-continuity/ehealth/internal/xmltree"
 	"github.com/ehealth-continuity/ehealth/resilience"
@@ -25,6 +25,8 @@ var (
 	ErrNotSOAP = fault.AsSafe(errors.New("exchange: answer is not a SOAP message"))
 	// ErrMismatch reports an answer that belongs to another question.
 	ErrMismatch = fault.AsSafe(errors.New("exchange: answer does not match the question"))
+	// ErrParts reports an answer whose attachments cannot be read.
+	ErrParts = fault.AsSafe(errors.New("exchange: answer's attachments cannot be read"))
 )
 
 // failure is a failed attempt with what its classification says about a repeat.
@@ -64,6 +66,7 @@ type reply struct {
 	status int
 	header http.Header
 	doc    []byte
+	parts  []mime.Part
 }
 
 // steps are what one attempt does, in this order; the first that fails ends it.
@@ -84,7 +87,9 @@ func (x *Exchanger) once(ctx context.Context, ep resilience.Endpoint, c *Call) (
 			return nil, f
 		}
 	}
-	return &Answer{Payload: m.parsed.Payload, Header: m.parsed.Header, Endpoint: ep, At: time.Now()}, nil
+	return &Answer{
+		Payload: m.parsed.Payload, Header: m.parsed.Header, Parts: m.reply.parts, Endpoint: ep, At: time.Now(),
+	}, nil
 }
 
 // secure makes the envelope: token, fresh timestamp, signature.
@@ -98,7 +103,12 @@ func (x *Exchanger) secure(ctx context.Context, m *message) *failure {
 }
 
 func (x *Exchanger) send(ctx context.Context, m *message) *failure {
-	r, stage, err := x.post(ctx, m.ep.URL, m.c.Action, m.envelope)
+	out, err := newOutgoing(m.envelope, m.c.Attachments)
+	if err != nil {
+		m.fe.Kind, m.fe.Outcome, m.fe.Err = fault.Invalid, fault.NotSent, fault.AsSafe(err)
+		return &failure{Fault: m.fe, Rule: fault.Rule{Kind: fault.Invalid, Outcome: fault.NotSent}, NotHere: true}
+	}
+	r, stage, err := x.post(ctx, m.ep.URL, m.c, out)
 	if err != nil {
 		return lost(m.fe, err, stage)
 	}
@@ -108,7 +118,7 @@ func (x *Exchanger) send(ctx context.Context, m *message) *failure {
 
 // parse reads the answer as SOAP and tells faults from answers.
 func (x *Exchanger) parse(_ context.Context, m *message) *failure {
-	parsed, err := soap.Parse(m.reply.doc, xmltree.Limits{Bytes: int(x.maxAnswer)})
+	parsed, err := soap.Parse(m.reply.doc, xmltree.Limits{Bytes: int(x.limit(m.c))})
 	if err != nil {
 		return notSOAP(m.fe, m.reply.status, m.reply.header, err)
 	}
@@ -131,21 +141,21 @@ func (x *Exchanger) correlate(_ context.Context, m *message) *failure {
 }
 
 // post sends one POST and reads its answer up to the bound. stage tells how far it came.
-func (x *Exchanger) post(ctx context.Context, url, action string, body []byte) (reply, fault.Stage, error) {
+func (x *Exchanger) post(ctx context.Context, url string, c *Call, out *outgoing) (reply, fault.Stage, error) {
 	p := &progress{}
 	p.reach(fault.Dialing)
 	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, p.trace()), http.MethodPost, url, nil)
 	if err != nil {
 		return reply{}, fault.Dialing, err
 	}
-	req.Body = p.body(body)
-	req.GetBody = func() (io.ReadCloser, error) { return p.body(body), nil }
-	req.ContentLength = int64(len(body))
-	req.Header.Set("Content-Type", soap.ContentType)
-	req.Header.Set("SOAPAction", `"`+action+`"`)
+	req.Body = p.stream(out)
+	req.GetBody = func() (io.ReadCloser, error) { return p.stream(out), nil }
+	req.ContentLength = out.size
+	req.Header.Set("Content-Type", out.contentType)
+	req.Header.Set("SOAPAction", `"`+c.Action+`"`)
 	req.Header.Set("User-Agent", x.ua)
 	req.Header.Set("From", x.from)
-	req.Header.Set("Accept", "text/xml")
+	req.Header.Set("Accept", accept)
 	resp, err := x.http.Do(req)
 	if err != nil {
 		return reply{}, p.stage(), err
@@ -154,14 +164,7 @@ func (x *Exchanger) post(ctx context.Context, url, action string, body []byte) (
 	if skew, ok := clockSkew(resp.Header, time.Now()); ok {
 		x.skew.Store(int64(skew))
 	}
-	doc, err := io.ReadAll(io.LimitReader(resp.Body, x.maxAnswer+1))
-	if err != nil {
-		return reply{}, fault.Reading, err
-	}
-	if int64(len(doc)) > x.maxAnswer {
-		return reply{}, fault.Reading, ErrTooLarge
-	}
-	return reply{resp.StatusCode, resp.Header, doc}, fault.Reading, nil
+	return x.read(resp, c)
 }
 
 // progress follows one POST through the HTTP stack.
@@ -188,24 +191,32 @@ func (p *progress) trace() *httptrace.ClientTrace {
 	}
 }
 
-func (p *progress) body(b []byte) io.ReadCloser { return &sent{r: bytes.NewReader(b), p: p} }
+func (p *progress) body(b []byte) io.ReadCloser { return p.stream(bareEnvelope(b)) }
+
+func (p *progress) stream(out *outgoing) io.ReadCloser {
+	return &sent{r: out.open(), left: out.size, p: p}
+}
 
 // sent is a request body that notes when its last byte was handed to a connection: from then
 // on the platform may have all of it, whatever error follows (dossier 06 A.0.2).
 type sent struct {
-	r *bytes.Reader
-	p *progress
+	r    io.ReadCloser
+	left int64
+	p    *progress
 }
 
 func (s *sent) Read(b []byte) (int, error) {
 	n, err := s.r.Read(b)
-	if s.r.Len() == 0 {
+	if s.left -= int64(n); s.left <= 0 {
 		s.p.reach(fault.Written)
+	}
+	if err != nil && err != io.EOF {
+		err = &attachmentError{err}
 	}
 	return n, err
 }
 
-func (s *sent) Close() error { return nil }
+func (s *sent) Close() error { return s.r.Close() }
 
 func unsecured(fe *fault.Error, err error) *failure {
 	fe.Kind, fe.Outcome, fe.Err = fault.Local, fault.NotSent, err
@@ -230,8 +241,13 @@ func (x *Exchanger) mismatch(fe *fault.Error, err error) *failure {
 
 func lost(fe *fault.Error, err error, stage fault.Stage) *failure {
 	r := fault.TransportRule(err, stage)
-	if errors.Is(err, ErrTooLarge) {
+	if errors.Is(err, ErrTooLarge) || errors.Is(err, ErrParts) {
 		r = fault.Rule{Kind: fault.Protocol, Outcome: fault.Unknown, Switch: fault.SwitchReadsOnly}
+	}
+	if broken, ok := errors.AsType[*attachmentError](err); ok && stage < fault.Written {
+		r, err = fault.Rule{Kind: fault.Local, Outcome: fault.NotSent}, broken
+		fe.Kind, fe.Outcome, fe.Err = r.Kind, r.Outcome, err
+		return &failure{Fault: fe, Rule: r, NotHere: true}
 	}
 	fe.Kind, fe.Outcome, fe.Err = r.Kind, r.Outcome, err
 	if r.Kind == fault.Security {

@@ -24,5 +24,8 @@
 //   - An answer is read up to a bound, parsed strictly and correlated before anybody sees it. One
 //     that belongs to another question is dropped with its connection.
 //
+//   - Attachments go and come as parts of a multipart body, as streams and within the same
+//     bound. A message counts as not sent until the last byte of its last part was handed over.
+//
 // How it fails: see [fault.Error]. The package does not log.
 package exchange

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"sync/atomic"
 	"time"
 
 	"github.com/ehealth-continuity/ehealth/fault"
+	"github.com/ehealth-continuity/ehealth/internal/mime"
 	"github.com/ehealth-continuity/ehealth/internal/xmltree"
 	"github.com/ehealth-continuity/ehealth/resilience"
 )
@@ -101,6 +103,14 @@ type Call struct {
 	Notice    string        // notice to show when no address gave an answer
 	Pin       string        // when set, only this URL is asked
 	Timeout   time.Duration // of the whole call; 0 = DefaultTimeout
+	// Attachments go with the message as parts of a multipart/related body (dossier 03 section 9). They are streamed, once
+	// per attempt, and are not signed. Whether the platform took them is part of the call's outcome.
+	Attachments []mime.Part
+	// MaxAnswer bounds the answer to this call in bytes, attachments included; 0 = Options.MaxAnswer.
+	MaxAnswer int64
+	// Spill takes the attachments of an answer somewhere else than memory, see mime.Limits. It is asked anew in every
+	// attempt, and before the answer was correlated: what it got counts only when Do returns the part.
+	Spill func(mime.Part) (io.WriteCloser, error)
 }
 
 // Security secures one message.
@@ -126,6 +136,7 @@ type Judge interface {
 type Answer struct {
 	Payload   *xmltree.Node
 	Header    *xmltree.Node // SOAP header, nil when absent
+	Parts     []mime.Part   // attachments of the answer
 	Endpoint  resilience.Endpoint
 	Alternate bool      // Endpoint is not the address that was first choice by the directory
 	Attempts  int       // attempts made, this one included
