@@ -49,7 +49,7 @@ func (c Caller) validate() error {
 		return fmt.Errorf("%w: no NIHII number", ErrCaller)
 	case c.pharmacy():
 		return c.validatePharmacy()
-	case !c.Quality.GenIns():
+	case !c.Quality.GenIns() && !c.Quality.MemberData():
 		return fmt.Errorf("%w: quality not admitted", ErrCaller)
 	case c.Holder != nil:
 		return fmt.Errorf("%w: only pharmacies have a holder", ErrCaller)

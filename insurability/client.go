@@ -44,6 +44,7 @@ type Config struct {
 	Timeout               time.Duration // of one question, over all addresses
 	Test                  bool          // value of IsTest
 	PharmacistRequestType string        // one character
+	MemberDataAction      string        // SOAPAction of MemberData questions; "" is sent as an empty header
 }
 
 // Option changes a default of [New].
@@ -155,6 +156,9 @@ const (
 func (c *Client) NewGenInsRequest(q Query) (*GenInsRequest, error) {
 	if c.caller.pharmacy() {
 		return nil, invalid(opCheck, ServiceGenIns, fmt.Errorf("%w: pharmacies ask the pharmacist service", ErrCaller))
+	}
+	if !c.caller.Quality.GenIns() {
+		return nil, invalid(opCheck, ServiceGenIns, fmt.Errorf("%w: this quality asks MemberData only", ErrCaller))
 	}
 	r, err := c.buildGenIns(q, Today(), c.refs.take())
 	if err != nil {

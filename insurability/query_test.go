@@ -119,7 +119,7 @@ func TestCallerValidation(t *testing.T) {
 		{"no number", change(doctor, func(c *Caller) { c.NIHII = identity.NIHII{} }), false},
 		{"short number of a person", change(doctor, func(c *Caller) { c.NIHII = identity.MustNIHII("19999915") }), false},
 		{"person without SSIN", change(doctor, func(c *Caller) { c.SSIN = identity.SSIN{} }), false},
-		{"quality of another service", change(doctor, func(c *Caller) { c.Quality = identity.ClinicalPsychologist }), false},
+		{"quality of another service", change(doctor, func(c *Caller) { c.Quality = identity.SortingCenter }), false},
 		{"no quality", change(doctor, func(c *Caller) { c.Quality = "" }), false},
 		{"doctor with holder", change(doctor, func(c *Caller) { c.Holder = pharmacy.Holder }), false},
 		{"organisation with SSIN", change(medicalHouse, func(c *Caller) { c.SSIN = ssinDoctor }), false},
