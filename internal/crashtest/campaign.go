@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -16,161 +15,90 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
+
+	"github.com/ehealth-continuity/ehealth/internal/appclient"
+	"github.com/ehealth-continuity/ehealth/sandbox"
 )
 
-// points are all places to die, with the highest passage worth waiting for.
-var points = []struct {
-	name string
-	hits int
-}{
-	{"put.before", 3},
-	{"put.after", 3},
-	{"ack.before", 3},
-	{"begin.before", 6},
-	{"begin.written", 6},
-	{"send.dialled", 8},
-	{"send.written", 8},
-	{"send.answered", 8},
-	{"send.after", 6},
-	{"record.before", 6},
-	{"record.after", 6},
-	{"lapse.before", 1},
-	{"resolve.before", 3},
-	{"resolve.after", 3},
-	{"resolve.recorded", 3},
-	{"journal.before", 20},
-	{"journal.written", 20},
-	{"journal.after", 20},
-	{"journal.during", 20},
-	{"commit.before", 3},
-	{"commit.after", 3},
-	{"commit.during", 3},
-	{"replay.before", 1},
-	{"replay.after", 1},
-	{"timer", 1},
-	{"compact.begun", 1},
-	{"compact.copied", 1},
-	{"compact.synced", 1},
-	{"compact.renamed", 1},
-	{"compact.after", 1},
-	{"migrate.before", 1},
-	{"migrate.derived", 1},
-	{"migrate.after", 1},
-	{"rotate.secret", 1},
-	{"rotate.item", 10},
+// fleet is all campaigns of one store, beside each other, against one platform.
+type fleet struct {
+	store string
+	dir   string
+	p     *platform
+	pg    *cluster // of pgStore
+	seed  uint64
+	left  atomic.Int64
+
+	mu   sync.Mutex
+	deck []point // what is to be dealt before any point comes again
 }
 
-// totals is what all campaigns saw together.
-type totals struct {
-	Crashes  map[string]int
-	Torn     map[string]int
-	Refs     int
-	Done     int // answers that a caller saw
-	Effects  int
-	Lost     int
-	Doubled  int
-	Disorder int
-	Dropped  int
-	Late     int
-	Expired  int
-	Checks   int
+// deal gives each point once before it gives one again, so that a short run reaches all.
+func (f *fleet) deal(rng *rand.Rand) point {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.deck) == 0 {
+		f.deck = pointsOf(f.store)
+		rng.Shuffle(len(f.deck), func(i, j int) { f.deck[i], f.deck[j] = f.deck[j], f.deck[i] })
+	}
+	p := f.deck[len(f.deck)-1]
+	f.deck = f.deck[:len(f.deck)-1]
+	return p
 }
 
-func (r *totals) add(o *totals) {
-	for k, n := range o.Crashes {
-		r.Crashes[k] += n
-	}
-	for k, n := range o.Torn {
-		r.Torn[k] += n
-	}
-	for _, p := range []struct{ to, from *int }{
-		{&r.Refs, &o.Refs},
-		{&r.Done, &o.Done},
-		{&r.Effects, &o.Effects},
-		{&r.Lost, &o.Lost},
-		{&r.Doubled, &o.Doubled},
-		{&r.Disorder, &o.Disorder},
-		{&r.Dropped, &o.Dropped},
-		{&r.Late, &o.Late},
-		{&r.Expired, &o.Expired},
-		{&r.Checks, &o.Checks},
-	} {
-		*p.to += *p.from
-	}
+// back puts a point that was not reached under the others.
+func (f *fleet) back(p point) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.deck = slices.Insert(f.deck, 0, p)
 }
 
-func newTotals() *totals { return &totals{Crashes: map[string]int{}, Torn: map[string]int{}} }
-
-func (r *totals) crashes() (n int) {
-	for _, c := range r.Crashes {
-		n += c
-	}
-	return n
-}
-
-func (r *totals) print(w io.Writer) {
-	for _, p := range points {
-		fmt.Fprintf(w, "%-18s %6d\n", p.name, r.Crashes[p.name])
-	}
-	for _, k := range slices.Sorted(func(yield func(string) bool) {
-		for k := range r.Torn {
-			if !yield(k) {
-				return
-			}
-		}
-	}) {
-		fmt.Fprintf(w, "%-18s %6d\n", k, r.Torn[k])
-	}
-	fmt.Fprintf(w, "crashes %d, checked in peace %d times\n", r.crashes(), r.Checks)
-	fmt.Fprintf(w, "items %d, effects %d, answers seen %d\n", r.Refs, r.Effects, r.Done)
-	fmt.Fprintf(w, "answers dropped after execution %d, executed late %d, refused as expired %d\n", r.Dropped, r.Late, r.Expired)
-	fmt.Fprintf(w, "lost %d, doubled %d, out of order %d\n", r.Lost, r.Doubled, r.Disorder)
-}
-
-// runAll lets campaigns run until n crashes have happened.
-func runAll(dir string, n, parallel int, seed uint64) (*totals, error) {
-	sum := newTotals()
-	made := dir == ""
-	if made {
-		var err error
-		if dir, err = os.MkdirTemp("", "crash"); err != nil {
-			return sum, err
-		}
-	}
-	var left atomic.Int64
-	left.Store(int64(n))
+// run lets campaigns run until n crashes have happened.
+func (f *fleet) run(n, parallel int) (*totals, error) {
+	began := time.Now()
+	f.left.Store(int64(n))
+	sum := newTotals(f.store)
 	var mu sync.Mutex
 	var errs []error
-	var wg sync.WaitGroup
-	for i := range max(1, min(parallel, n/20)) {
-		wg.Go(func() {
-			c := &campaign{dir: filepath.Join(dir, fmt.Sprintf("c%d", i)), rng: rand.New(rand.NewPCG(seed, uint64(i))), left: &left, totals: newTotals()}
+	collect := func(t *totals, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		sum.add(t)
+		if err != nil {
+			errs = append(errs, err)
+			f.left.Store(0)
+		}
+	}
+	var all sync.WaitGroup
+	for i := range max(1, min(parallel, n/12)) {
+		all.Go(func() {
+			c := &campaign{fleet: f, no: i, dir: filepath.Join(f.dir, fmt.Sprintf("%s%d", f.store, i)), rng: rand.New(rand.NewPCG(f.seed, uint64(i))), totals: newTotals(f.store)}
 			err := c.run()
-			mu.Lock()
-			defer mu.Unlock()
-			sum.add(c.totals)
 			if err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", c.dir, err))
-				left.Store(0)
+				err = fmt.Errorf("%s: %w", c.dir, err)
 			}
+			collect(c.totals, err)
 		})
 	}
-	wg.Wait()
-	err := errors.Join(errs...)
-	if err == nil && made {
-		err = os.RemoveAll(dir)
+	if f.pg != nil {
+		killed, err := f.pg.torment(&f.left, rand.New(rand.NewPCG(f.seed, 1<<32)))
+		collect(&totals{Servers: killed}, err)
 	}
-	return sum, err
+	all.Wait()
+	sum.Took = time.Since(began)
+	return sum, errors.Join(errs...)
 }
 
-// campaign is one file, one platform, and one process after another.
+// campaign is one file or database, and one process after another.
 type campaign struct {
-	dir  string
-	rng  *rand.Rand
-	left *atomic.Int64
+	*fleet
 	*totals
+	no  int
+	dir string
+	dsn string
+	rng *rand.Rand
 
-	p       *platform
 	n       int               // references made
 	open    []string          // references whose callers were told nothing yet, in order
 	told    map[string]bool   // "it is kept"
@@ -184,10 +112,11 @@ func (c *campaign) run() (err error) {
 		return err
 	}
 	c.told, c.seen, c.keys = map[string]bool{}, map[string]string{}, []int{1}
-	if c.p, err = newPlatform(c.dir, rand.New(rand.NewPCG(c.rng.Uint64(), 2))); err != nil {
-		return err
+	if c.pg != nil {
+		if c.dsn, err = c.pg.database(); err != nil {
+			return err
+		}
 	}
-	defer c.p.close()
 	for c.left.Load() > 0 {
 		for range 12 {
 			if err := c.crash(); err != nil {
@@ -203,19 +132,19 @@ func (c *campaign) run() (err error) {
 
 // crash lets one child run and die.
 func (c *campaign) crash() error {
-	for range 1 + c.rng.IntN(2) {
+	for range 2 + c.rng.IntN(2) {
 		c.n++
-		c.open = append(c.open, fmt.Sprintf("%c%c%06d", "pd"[c.rng.IntN(2)], 'a'+rune(c.rng.IntN(4)), c.n))
+		c.open = append(c.open, fmt.Sprintf("%c%c%03d%06d", "pd"[c.rng.IntN(2)], 'a'+rune(c.rng.IntN(6)), c.no, c.n))
 	}
-	pt := points[c.rng.IntN(len(points))]
-	pl := plan{Dir: c.dir, Point: pt.name, Hit: 1 + c.rng.IntN(pt.hits), Refs: c.open, For: 250}
+	pt := c.deal(c.rng)
+	pl := plan{Point: pt.name, Hit: 1 + c.rng.IntN(pt.hits), For: 3000}
 	switch {
 	case pt.name == "commit.during":
 		pl.Point, pl.Within = "commit.before", 1+c.rng.IntN(1500)
 	case pt.name == "journal.during":
 		pl.Point, pl.Within = "journal.before", 1+c.rng.IntN(1000)
 	case pt.name == "timer":
-		pl.Within = 5000 + c.rng.IntN(150_000)
+		pl.Within = 5000 + c.rng.IntN(400_000)
 	case strings.HasPrefix(pt.name, "compact."):
 		pl.Compact = true
 	case strings.HasPrefix(pt.name, "migrate."):
@@ -230,13 +159,18 @@ func (c *campaign) crash() error {
 	if killed {
 		c.Crashes[pt.name]++
 		c.left.Add(-1)
+	} else {
+		c.Spared++
+		c.back(pt)
 	}
-	if what, err := tear(c.dir); err != nil {
-		return err
-	} else if what != "" {
+	if c.store != boltStore {
+		return nil
+	}
+	what, err := tear(c.dir)
+	if what != "" {
 		c.Torn[what]++
 	}
-	return nil
+	return err
 }
 
 // spawn runs a child to its end and hears what its callers were told.
@@ -245,7 +179,24 @@ func (c *campaign) spawn(pl plan) (killed bool, err error) {
 		c.keys = append([]int{c.keys[0] + 1}, c.keys...)
 		c.turning = true
 	}
-	pl.Keys = c.keys
+	pl.World, pl.Dir, pl.DSN, pl.Refs, pl.Keys = c.fleet.dir, c.dir, c.dsn, c.open, c.keys
+	for {
+		calm := c.pg.calm()
+		killed, err := c.once(pl)
+		if err == nil || c.pg.same(calm) {
+			return killed, err
+		}
+		// The server went away under the child: whatever it says, it is to be tried again.
+		c.Excused++
+		pl.Refs, pl.Keys = c.open, c.keys
+		c.pg.await()
+		if !pl.Finish {
+			return false, nil
+		}
+	}
+}
+
+func (c *campaign) once(pl plan) (killed bool, err error) {
 	args, err := json.Marshal(pl)
 	if err != nil {
 		return false, err
@@ -278,6 +229,7 @@ func (c *campaign) spawn(pl plan) (killed bool, err error) {
 func clip(s string) string { return s[max(0, len(s)-3000):] }
 
 func (c *campaign) hear(out []byte, states map[string]report) error {
+	var fatal error
 	for line := range bytes.Lines(out) {
 		var r report
 		if json.Unmarshal(line, &r) != nil {
@@ -291,54 +243,55 @@ func (c *campaign) hear(out []byte, states map[string]report) error {
 			}
 			if r.What == "done" {
 				c.seen[r.Ref] = r.Answer
-				if r.Answer != answerTo(r.Ref) {
-					return fmt.Errorf("%s: a caller saw the answer %q", r.Ref, r.Answer)
-				}
 			}
 		case "rotated":
 			c.keys, c.turning = c.keys[:1], false
 		case "state":
 			states[r.Ref] = r
 		case "fatal":
-			return fmt.Errorf("a child could not work: %s", r.Text)
+			fatal = fmt.Errorf("a child could not work: %s", r.Text)
 		}
 	}
-	return nil
+	return fatal
 }
 
-// check finishes the work in peace and counts.
+// check finishes the work with nobody killed, and counts.
 func (c *campaign) check() error {
-	c.p.setCalm(true)
-	defer c.p.setCalm(false)
-	_, err := c.spawn(plan{Dir: c.dir, Refs: c.open, Finish: true, For: 30_000})
+	_, err := c.spawn(plan{Finish: true})
 	return err
 }
 
 // account compares what the platform did with what callers were told and what the box says.
 func (c *campaign) account(states map[string]report) error {
-	c.p.mu.Lock()
-	defer c.p.mu.Unlock()
+	mine := c.p.executed(func(ref string) bool { return len(ref) == 11 && ref[2:5] == fmt.Sprintf("%03d", c.no) })
 	c.Checks++
-	c.Refs, c.Done, c.Dropped, c.Late, c.Expired = c.n, len(c.seen), c.p.dropped, c.p.lates, c.p.refused
-	c.Effects, c.Lost, c.Doubled, c.Disorder = 0, 0, 0, 0
+	c.Refs, c.Told, c.Seen, c.Effects = c.n, len(c.told), len(c.seen), len(mine)
+	c.Lost, c.Doubled, c.Disorder = 0, 0, 0
+	first := map[string]sandbox.AppExecution{}
+	order := map[string][]string{}
 	var errs []error
-	for ref := range c.told {
-		switch n := c.p.count[ref]; {
-		case n == 0:
-			c.Lost++
-			errs = append(errs, fmt.Errorf("%s is lost: %s", ref, states[ref].Text))
-		case states[ref].Text != "done":
-			errs = append(errs, fmt.Errorf("%s was executed and is %q", ref, states[ref].Text))
+	for _, e := range mine {
+		order[e.OrderingKey] = append(order[e.OrderingKey], e.Reference)
+		if _, twice := first[e.Reference]; twice {
+			c.Doubled++
+			errs = append(errs, fmt.Errorf("%s was executed again at %v", e.Reference, e.At))
+			continue
+		}
+		first[e.Reference] = e
+		if !c.told[e.Reference] {
+			errs = append(errs, fmt.Errorf("%s was executed and nobody asked for it", e.Reference))
 		}
 	}
-	for ref, n := range c.p.count {
-		c.Effects += n
-		if n > 1 {
-			c.Doubled += n - 1
-			errs = append(errs, fmt.Errorf("%s was executed %d times", ref, n))
-		}
-		if !c.told[ref] {
-			errs = append(errs, fmt.Errorf("%s was executed and nobody asked for it", ref))
+	for ref := range c.told {
+		e, done := first[ref]
+		switch r, perr := appclient.ParseReceipt([]byte(states[ref].Answer)); {
+		case !done:
+			c.Lost++
+			errs = append(errs, fmt.Errorf("%s is lost: %q", ref, states[ref].Text))
+		case states[ref].Text != "done":
+			errs = append(errs, fmt.Errorf("%s was executed and is %q", ref, states[ref].Text))
+		case perr != nil, r.Number != e.Number:
+			errs = append(errs, fmt.Errorf("%s was execution %d, and its answer is %q", ref, e.Number, states[ref].Answer))
 		}
 	}
 	for ref, a := range c.seen {
@@ -346,8 +299,8 @@ func (c *campaign) account(states map[string]report) error {
 			errs = append(errs, fmt.Errorf("%s: the answer that was seen is gone: %q", ref, states[ref].Answer))
 		}
 	}
-	for key, refs := range c.p.order {
-		if !slices.IsSortedFunc(refs, func(a, b string) int { return cmp.Compare(a[2:], b[2:]) }) {
+	for key, refs := range order {
+		if !slices.IsSortedFunc(refs, func(a, b string) int { return cmp.Compare(numberOf(a), numberOf(b)) }) {
 			c.Disorder++
 			errs = append(errs, fmt.Errorf("key %s was served out of order", key))
 		}

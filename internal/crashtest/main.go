@@ -1,10 +1,14 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -12,17 +16,84 @@ func main() {
 	if childArgs() != "" {
 		os.Exit(child())
 	}
-	n := flag.Int("n", 1000, "crashes")
-	par := flag.Int("parallel", 4*runtime.NumCPU(), "campaigns at a time")
+	n := flag.Int("n", 1000, "crashes, over the stores together")
+	store := flag.String("store", "both", "bolt, postgres or both")
+	par := flag.Int("parallel", 8*runtime.NumCPU(), "campaigns at a time")
 	seed := flag.Uint64("seed", uint64(time.Now().UnixNano()), "decides what happens, but not when")
 	dir := flag.String("dir", "", "where the files go; default: a temporary directory, removed when all is well")
 	flag.Parse()
-	began := time.Now()
-	rep, err := runAll(*dir, *n, *par, *seed)
-	rep.print(os.Stdout)
-	fmt.Printf("seed %d, %v\n", *seed, time.Since(began).Round(time.Second))
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
+	stores := []string{*store}
+	if *store == "both" {
+		stores = []string{boltStore, pgStore}
+	}
+	if !slices.Contains([]string{"both", boltStore, pgStore}, *store) {
+		flag.Usage()
+		os.Exit(2)
+	}
+	bad := false
+	for i, s := range stores {
+		share := (*n + i) / len(stores)
+		if err := one(os.Stdout, s, *dir, share, *par, *seed); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			bad = true
+		}
+	}
+	if bad {
 		os.Exit(1)
 	}
+}
+
+// one is the campaigns of one store. Below coverFrom crashes chance may leave a point out.
+func one(out io.Writer, store, dir string, n, parallel int, seed uint64) (err error) {
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "crash"); err != nil {
+			return err
+		}
+		defer func() {
+			if err == nil {
+				err = os.RemoveAll(dir)
+			}
+		}()
+	}
+	p, err := newPlatform(dir, seed, 1)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	if err := p.misbehave(badDay); err != nil {
+		return err
+	}
+	f := &fleet{store: store, dir: dir, p: p, seed: seed}
+	if store == pgStore {
+		if f.pg, err = newCluster(); err != nil {
+			return err
+		}
+		defer f.pg.server.Stop()
+	}
+	t, err := f.run(n, parallel)
+	t.print(out)
+	p.behaved().print(out)
+	fmt.Fprintf(out, "seed %d, %s\n", seed, time.Now().Format(time.DateOnly))
+	return errors.Join(err, verdict(t, p.behaved(), n))
+}
+
+// verdict says what a campaign did not show.
+func verdict(t *totals, b behaved, n int) error {
+	var errs []error
+	if !t.good() || b.Doubles > 0 {
+		errs = append(errs, errors.New("something was lost, doubled or out of order"))
+	}
+	if t.crashes() < n {
+		errs = append(errs, fmt.Errorf("%d crashes, wanted %d", t.crashes(), n))
+	}
+	if m := t.missing(); len(m) > 0 {
+		errs = append(errs, fmt.Errorf("nobody died at %s", strings.Join(m, ", ")))
+	}
+	if b.Dropped == 0 || b.Expired == 0 || b.Late == 0 {
+		errs = append(errs, errors.New("the platform did not misbehave as it should"))
+	}
+	if b.Tokens != 1 {
+		errs = append(errs, fmt.Errorf("%d tokens were issued to one person", b.Tokens))
+	}
+	return errors.Join(errs...)
 }

@@ -1,158 +1,151 @@
 package main
 
 import (
-	"bufio"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
+
+	"github.com/ehealth-continuity/ehealth/identity"
+	"github.com/ehealth-continuity/ehealth/resilience"
+	"github.com/ehealth-continuity/ehealth/sandbox"
 )
 
-// The times of the campaign: short, so that horizons pass quickly, and exact on the side of the
-// platform, so that a slow machine makes no false double.
-const (
-	ttl   = 120 * time.Millisecond
-	lease = 180 * time.Millisecond
-	late  = 25 * time.Millisecond
-	lag   = 10 * time.Millisecond
-	skew  = 5 * time.Millisecond
-)
-
-// platform is the service. It outlives its clients.
-type platform struct {
-	ln  net.Listener
-	log *os.File
-
-	mu      sync.Mutex
-	rng     *rand.Rand
-	calm    bool                 // nothing goes wrong any more
-	at      map[string]time.Time // first execution of each reference
-	count   map[string]int
-	order   map[string][]string // by key
-	dropped int                 // answers dropped after execution
-	lates   int                 // executions after the client was left alone
-	refused int                 // messages that came after their Expires
-	wg      sync.WaitGroup
+// world is what a child needs to know of the platform and of itself.
+type world struct {
+	CA       [][]byte          `json:"ca"`
+	Services resilience.Static `json:"services"`
+	People   []person          `json:"people"`
 }
 
-type request struct {
-	Op      string    `json:"op"`
-	Ref     string    `json:"ref"`
-	Key     string    `json:"key"`
-	Expires time.Time `json:"expires"`
+// person is one holder of a certificate. The key is a test's.
+type person struct {
+	SSIN string `json:"ssin"`
+	Cert []byte `json:"cert"`
+	Key  []byte `json:"key"`
 }
 
-type response struct {
-	Status string `json:"status"` // done, busy, expired, yes, no
-	Answer string `json:"answer,omitempty"`
-}
+const worldFile = "world.json"
 
-func newPlatform(dir string, rng *rand.Rand) (*platform, error) {
-	log, err := os.Create(filepath.Join(dir, "effects.log"))
+// platform is the sandbox, in the process of the parent: it outlives all clients.
+type platform struct{ *sandbox.Sandbox }
+
+// newPlatform starts a sandbox with that many people of ours and writes dir/world.json for children.
+func newPlatform(dir string, seed uint64, people int) (*platform, error) {
+	sb, err := sandbox.New(sandbox.Config{Seed: seed, Patients: -1, Listen: "127.0.0.1:0"})
 	if err != nil {
 		return nil, err
 	}
-	ln, err := net.Listen("unix", filepath.Join(dir, "s"))
-	if err != nil {
-		return nil, err
+	p := &platform{sb}
+	w := world{Services: resilience.Static{}}
+	for _, c := range sb.CA() {
+		w.CA = append(w.CA, c.Raw)
 	}
-	p := &platform{ln: ln, log: log, rng: rng, at: map[string]time.Time{}, count: map[string]int{}, order: map[string][]string{}}
-	p.wg.Go(p.serve)
-	return p, nil
-}
-
-func (p *platform) close() {
-	_ = p.ln.Close()
-	p.wg.Wait()
-	_ = p.log.Close()
-}
-
-func (p *platform) serve() {
-	for {
-		c, err := p.ln.Accept()
+	for id, eps := range sb.Services() {
+		for _, e := range eps {
+			w.Services[id] = append(w.Services[id], resilience.Endpoint(e))
+		}
+	}
+	for i := range people {
+		one, err := p.person(i)
 		if err != nil {
-			return
+			return nil, err
 		}
-		p.wg.Go(func() {
-			defer c.Close()
-			_ = c.SetDeadline(time.Now().Add(5 * time.Second))
-			line, err := bufio.NewReader(c).ReadBytes('\n')
-			var q request
-			if err != nil || json.Unmarshal(line, &q) != nil {
-				return // the client died while it wrote: nothing arrived whole
-			}
-			if r, ok := p.answer(q); ok {
-				b, _ := json.Marshal(r)
-				_, _ = c.Write(append(b, '\n'))
-			}
-		})
+		w.People = append(w.People, one)
 	}
+	b, err := json.Marshal(w)
+	if err != nil {
+		return nil, err
+	}
+	return p, os.WriteFile(filepath.Join(dir, worldFile), b, 0o600)
 }
 
-// answer decides what happens to a request; false: no answer leaves.
-func (p *platform) answer(q request) (response, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if q.Op == "query" {
-		if at, ok := p.at[q.Ref]; ok && time.Since(at) >= lag {
-			return response{Status: "yes", Answer: answerTo(q.Ref)}, true
+func (p *platform) person(i int) (one person, err error) {
+	d := p.Person(identity.Doctor, i)
+	if d == nil {
+		return one, fmt.Errorf("the sandbox has no doctor %d", i)
+	}
+	c, err := d.Authentication()
+	if err != nil {
+		return one, err
+	}
+	one.SSIN, one.Cert = d.SSIN.Reveal(), c.Certificate.Raw
+	one.Key, err = x509.MarshalPKCS8PrivateKey(c.Key)
+	return one, err
+}
+
+// misbehave makes both addresses of the application drop every tenth answer after the execution,
+// and do what else a platform does on a bad day. At most it executes late, and what it executed
+// is found a little later.
+func (p *platform) misbehave(faults string) error {
+	p.SetApp(sandbox.AppBehaviour{Late: late, LateP: 0.05, QueryLag: lag})
+	sc, err := sandbox.ParseScript(faults)
+	if err != nil {
+		return err
+	}
+	_, err = p.Apply(sc)
+	return err
+}
+
+// badDay drops 10 % of the answers after the execution, loses 4 % of the exchanges before or after
+// it, refuses 4 % for a while, and is slow in 20 % before it executes.
+const badDay = `
+app        0 to_end lost_ack p=0.1
+app-direct 0 to_end lost_ack p=0.1
+app        0 to_end loss     p=0.04
+app-direct 0 to_end loss     p=0.04
+app        0 to_end fault    code=SOA-02002;p=0.04
+app        0 to_end slow     median_ms=15;sigma=1;cap_ms=200;p=0.2;late=1`
+
+// lostAnswers drops 10 % of the answers after the execution, and nothing else.
+const lostAnswers = `
+app        0 to_end lost_ack p=0.1
+app-direct 0 to_end lost_ack p=0.1`
+
+// executed lists what was done under references that want says yes to, in order.
+func (p *platform) executed(want func(ref string) bool) (out []sandbox.AppExecution) {
+	for _, e := range p.AppExecutions() {
+		if want(e.Reference) {
+			out = append(out, e)
 		}
-		return response{Status: "no"}, true
 	}
-	if time.Now().After(q.Expires) {
-		p.refused++
-		return response{Status: "expired"}, true
-	}
-	dice := p.rng.IntN(100)
-	switch {
-	case p.calm || dice >= 25:
-		p.execute(q)
-		return response{Status: "done", Answer: answerTo(q.Ref)}, true
-	case dice < 10:
-		p.execute(q)
-		p.dropped++
-		return response{}, false
-	case dice < 15:
-		return response{}, false // lost on the way
-	case dice < 20:
-		p.later(q, time.Now(), time.Duration(p.rng.Int64N(int64(late))))
-		return response{}, false
-	}
-	return response{Status: "busy"}, true
+	return out
 }
 
-// later executes a message that was accepted in time, at most late after that: what a busy machine
-// would delay further is never executed at all.
-func (p *platform) later(q request, accepted time.Time, d time.Duration) {
-	p.wg.Go(func() {
-		time.Sleep(d)
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if time.Since(accepted) <= late {
-			p.lates++
-			p.execute(q)
+// behaved is what the platform did to everybody.
+type behaved struct {
+	Dropped  int // answers, after execution
+	Late     int // executions after the client was cut off
+	Missed   int // executions that this machine was too slow for
+	Expired  int // messages refused because they came after their Expires
+	Tokens   int // issued
+	Doubles  int // by its own counter
+	Effects  int
+	Requests int
+}
+
+func (p *platform) behaved() behaved {
+	st := p.State()
+	return behaved{
+		Dropped: st.Hits["app"]["lost_ack"] + st.Hits["app-direct"]["lost_ack"],
+		Late:    st.Counters["app.late"], Missed: st.Counters["app.missed"],
+		Expired: st.Counters["app.refused.SOA-01001"] + st.Counters["app-direct.refused.SOA-01001"],
+		Tokens:  st.Effects["sts.issued"], Doubles: st.Effects["app.double"], Effects: st.Effects["app.put"],
+		Requests: st.Requests["app"] + st.Requests["app-direct"],
+	}
+}
+
+// waitFor polls until ok; for what another process does there is nothing to wait on.
+func waitFor(limit time.Duration, ok func() (bool, error)) error {
+	for end := time.Now().Add(limit); ; time.Sleep(5 * time.Millisecond) {
+		done, err := ok()
+		if done || err != nil {
+			return err
 		}
-	})
-}
-
-// execute is the effect.
-func (p *platform) execute(q request) {
-	if _, ok := p.at[q.Ref]; !ok {
-		p.at[q.Ref] = time.Now()
+		if time.Now().After(end) {
+			return fmt.Errorf("nothing happened for %v", limit)
+		}
 	}
-	p.count[q.Ref]++
-	p.order[q.Key] = append(p.order[q.Key], q.Ref)
-	_, _ = fmt.Fprintf(p.log, "%s %s %s\n", time.Now().Format(time.RFC3339Nano), q.Key, q.Ref)
-}
-
-func answerTo(ref string) string { return "receipt of " + ref }
-
-func (p *platform) setCalm(c bool) {
-	p.mu.Lock()
-	p.calm = c
-	p.mu.Unlock()
 }

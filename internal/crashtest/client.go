@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptrace"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/ehealth-continuity/ehealth/identity"
+	"github.com/ehealth-continuity/ehealth/internal/appclient"
+	"github.com/ehealth-continuity/ehealth/internal/crashtest/fail"
+	"github.com/ehealth-continuity/ehealth/internal/exchange"
+	"github.com/ehealth-continuity/ehealth/keystore"
+	"github.com/ehealth-continuity/ehealth/resilience/outbox"
+	"github.com/ehealth-continuity/ehealth/sts"
+)
+
+// client is one person's way to the platform: real TLS, a real token, real signatures.
+type client struct {
+	outbox.Handler
+	tokens *sts.DurableSource
+	hold   func(expires time.Time) bool // asked before a Put leaves; true: it was held until it had expired
+}
+
+func readWorld(dir string) (*world, error) {
+	b, err := os.ReadFile(filepath.Join(dir, worldFile))
+	if err != nil {
+		return nil, err
+	}
+	w := &world{}
+	return w, json.Unmarshal(b, w)
+}
+
+// client makes the client of person i, whose tokens are kept in store.
+func (w *world) client(i int, store sts.Store) (*client, error) {
+	roots := x509.NewCertPool()
+	for _, der := range w.CA {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, err
+		}
+		roots.AddCert(c)
+	}
+	me := w.People[i]
+	cert, err := x509.ParseCertificate(me.Cert)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(me.Key)
+	if err != nil {
+		return nil, err
+	}
+	key, ok := parsed.(*rsa.PrivateKey)
+	if !ok {
+		return nil, errors.New("not an RSA key")
+	}
+	ssin, err := identity.ParseSSIN(me.SSIN)
+	if err != nil {
+		return nil, err
+	}
+	c := &client{}
+	x, err := exchange.New(exchange.Options{
+		HTTP: &http.Client{Transport: &road{c: c, under: &http.Transport{
+			TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(8)},
+			ResponseHeaderTimeout: 10 * time.Second,
+		}}},
+		Directory: w.Services, UserAgent: "Crashtest/1.0", From: "support@example.be",
+	})
+	if err != nil {
+		return nil, err
+	}
+	own := keystore.Credential{Certificate: cert, Signer: key}
+	issuer, err := sts.New(x, sts.Config{Identification: own, HolderOfKey: own, Trust: sts.Trust{Roots: roots}})
+	if err != nil {
+		return nil, err
+	}
+	req := sts.Request{Identity: sts.Identity{Quality: identity.Doctor, SSIN: ssin}}
+	c.tokens, err = sts.Durable(issuer.Source(req), sts.WithStore(store, issuer.Binding(req)))
+	if err != nil {
+		return nil, err
+	}
+	c.Handler = appclient.New(x, sts.HolderOfKey(c.tokens)).Handler()
+	return c, nil
+}
+
+type putKey struct{}
+
+// Send implements outbox.Sender.
+func (c *client) Send(ctx context.Context, it outbox.Item, a outbox.Attempt) (outbox.Answer, error) {
+	ctx = context.WithValue(ctx, putKey{}, a.Expires)
+	return c.Handler.Send(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn:              func(httptrace.GotConnInfo) { fail.Point("send.connected") },
+		WroteRequest:         func(httptrace.WroteRequestInfo) { fail.Point("send.written") },
+		GotFirstResponseByte: func() { fail.Point("send.answered") },
+	}), it, a)
+}
+
+// road is where a message may stand still between its signature and its departure.
+type road struct {
+	c     *client
+	under http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (r *road) RoundTrip(q *http.Request) (*http.Response, error) {
+	if expires, ok := q.Context().Value(putKey{}).(time.Time); ok && r.c.hold != nil && r.c.hold(expires) {
+		// The process was paused and does not know yet: what is signed leaves.
+		q = q.WithContext(context.WithoutCancel(q.Context()))
+	}
+	return r.under.RoundTrip(q)
+}
+
+// sometimes holds one message in n until it has expired.
+func sometimes(n int) func(time.Time) bool {
+	return func(expires time.Time) bool {
+		if rand.IntN(n) != 0 {
+			return false
+		}
+		time.Sleep(time.Until(expires) + 10*time.Millisecond)
+		return true
+	}
+}

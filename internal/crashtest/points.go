@@ -1,0 +1,59 @@
+package main
+
+import "slices"
+
+// A point is a place to die.
+type point struct {
+	name  string
+	hits  int    // the highest passage worth waiting for
+	store string // boltStore or pgStore; "" = both
+}
+
+const (
+	boltStore = "bolt"
+	pgStore   = "postgres"
+)
+
+var points = []point{
+	{"put.before", 3, ""},
+	{"put.after", 3, ""},
+	{"ack.before", 3, ""},
+	{"begin.before", 3, ""},
+	{"begin.written", 3, ""},
+	{"send.connected", 3, ""},
+	{"send.written", 3, ""},
+	{"send.answered", 3, ""},
+	{"send.after", 3, ""},
+	{"record.before", 3, ""},
+	{"record.after", 3, ""},
+	{"lapse.before", 1, ""},
+	{"resolve.before", 1, ""},
+	{"resolve.after", 1, ""},
+	{"resolve.recorded", 1, ""},
+	{"rotate.secret", 1, ""},
+	{"rotate.item", 10, ""},
+	{"timer", 1, ""},
+
+	{"journal.before", 12, boltStore},
+	{"journal.written", 12, boltStore},
+	{"journal.after", 12, boltStore},
+	{"journal.during", 12, boltStore},
+	{"commit.before", 2, boltStore},
+	{"commit.after", 2, boltStore},
+	{"commit.during", 2, boltStore},
+	{"replay.before", 1, boltStore},
+	{"replay.after", 1, boltStore},
+	{"compact.begun", 1, boltStore},
+	{"compact.copied", 1, boltStore},
+	{"compact.synced", 1, boltStore},
+	{"compact.renamed", 1, boltStore},
+	{"compact.after", 1, boltStore},
+	{"migrate.before", 1, boltStore},
+	{"migrate.derived", 1, boltStore},
+	{"migrate.after", 1, boltStore},
+}
+
+// pointsOf are those that a store has.
+func pointsOf(store string) []point {
+	return slices.DeleteFunc(slices.Clone(points), func(p point) bool { return p.store != "" && p.store != store })
+}
