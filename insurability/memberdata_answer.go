@@ -70,9 +70,7 @@ type MemberDataAnswer struct {
 	// global medical file, palliative status, whose attribute names are not published (dossier 05 section 10).
 	Message *MemberDataResponse
 
-	subject NameID  // whom the question named
-	asker   Private // NIHII number in whose name it was asked
-	scope   string  // request type, contact type and facets with their dimensions
+	question AttributeQuery // what was asked, for the store
 }
 
 // MemberMedicalHouse tells that the patient is enrolled in a flat-rate medical house.
@@ -118,7 +116,7 @@ func answerMemberData(req *MemberDataRequest, r *MemberDataResponse) (*MemberDat
 		References: References{
 			Ours: req.CommonInput.InputReference, NIP: r.CommonOutput.NIPReference, Output: r.CommonOutput.OutputReference,
 		},
-		subject: q.Subject.NameID, asker: q.Issuer.Value, scope: q.scope(),
+		question: *q,
 	}
 	for _, f := range q.Facets {
 		a.Facets = append(a.Facets, f.ID)
