@@ -128,6 +128,8 @@ type Config struct {
 	// DataKey encrypts what is in DataDir; nil derives it from the private key of
 	// Identity, or keeps a random one in DataDir when that key cannot serve (cards, ECDSA).
 	DataKey *cache.Key
+	// Outbox keeps writes until their fate is known, see [Platform.Outbox]; nil = there is none.
+	Outbox *Outbox
 	// Policy changes single numbers of the resilience policies; zero fields keep their
 	// defaults, negative ones switch off. Policies does so for one service, by UDDI id.
 	Policy   resilience.Policy

@@ -45,6 +45,13 @@ type File struct {
 	} `json:"serviceList"`
 	// DataDir is [Config.DataDir].
 	DataDir string `json:"dataDir"`
+	// Outbox sets [Config.Outbox], whose handlers are the program's to add. File is relative to this
+	// file; Postgres is the address of a database, or PostgresFile a file that holds it.
+	Outbox *struct {
+		File         string `json:"file"`
+		Postgres     string `json:"postgres"`
+		PostgresFile string `json:"postgresFile"`
+	} `json:"outbox"`
 	// Services gives addresses by UDDI id, over the built-in ones of the environment.
 	Services map[string][]FileEndpoint `json:"services"`
 	Software struct {
@@ -202,6 +209,12 @@ func (f *File) config(dir string) (cfg Config, err error) {
 		}
 	}
 	cfg.DataDir = at(f.DataDir)
+	if o := f.Outbox; o != nil {
+		cfg.Outbox = &Outbox{File: at(o.File)}
+		if cfg.Outbox.Postgres, err = secret(o.Postgres, at(o.PostgresFile)); err != nil {
+			return cfg, fmt.Errorf("outbox: %w", err)
+		}
+	}
 	if cfg.Identity, err = f.Identity.source(at); err != nil {
 		return cfg, fmt.Errorf("identity: %w", err)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/ehealth-continuity/ehealth/keystore"
 	"github.com/ehealth-continuity/ehealth/resilience"
 	"github.com/ehealth-continuity/ehealth/resilience/bcp"
+	"github.com/ehealth-continuity/ehealth/resilience/outbox"
 	"github.com/ehealth-continuity/ehealth/sts"
 )
 
@@ -38,6 +39,9 @@ type Platform struct {
 	// Resilience holds the policies and what they remember: statistics, breakers, and the
 	// switch to leave an address alone by hand.
 	Resilience *resilience.Engine
+	// Outbox keeps writes until their fate is known; nil without Config.Outbox. Use
+	// [Platform.Write] where a person waits, and Put where nobody does.
+	Outbox *outbox.Box
 	// Expiry is the state of the eHealth certificate when the platform was opened; show
 	// its notice when it has one (30, 14 and 7 days before the end).
 	Expiry keystore.Warning
@@ -47,8 +51,11 @@ type Platform struct {
 	router *bcp.Router
 	state  *state
 	stores []*keystore.Store
+	queue  *queue
 
+	directory resilience.Directory
 	exchange  *exchange.Exchanger
+	security  exchange.Security
 	telemetry *telemetry.Telemetry
 	detach    func()
 }
@@ -118,26 +125,38 @@ func (p *Platform) wire(ctx context.Context, login, hok keystore.Credential) err
 	x, err := exchange.New(exchange.Options{
 		HTTP: p.client, Directory: directory, Engine: p.Resilience,
 		UserAgent: cfg.Software.Name + " ehealth-go/" + version(), From: cfg.Software.Contact,
-		Layers: telemetry.Layers[*exchange.Call, *exchange.Answer](p.telemetry),
+		Layers: p.layers(),
 	})
 	if err != nil {
 		return err
 	}
-	p.exchange = x
-	security, err := p.session(ctx, x, login, hok)
-	if err != nil {
+	p.exchange, p.directory = x, directory
+	if p.security, err = p.session(ctx, x, login, hok); err != nil {
 		return err
 	}
-	p.Insurability, err = insurability.New(x, security, cfg.Caller,
+	p.Insurability, err = insurability.New(x, p.security, cfg.Caller,
 		insurability.Software{Name: cfg.Software.Name, Licence: cfg.Software.Licence},
 		insurability.WithTimeout(cfg.InsurabilityTimeout))
 	if err != nil {
+		return err
+	}
+	if err := p.openOutbox(ctx, hok); err != nil {
 		return err
 	}
 	if p.Directory != nil {
 		p.Directory.Start()
 	}
 	return nil
+}
+
+// layers go around every call.
+func (p *Platform) layers() resilience.Layers[*exchange.Call, *exchange.Answer] {
+	l := telemetry.Layers[*exchange.Call, *exchange.Answer](p.telemetry)
+	if c := p.config.Outbox; c != nil {
+		p.queue = &queue{p: p, kinds: map[outbox.Kind]Queued{}, event: c.OnEvent, wake: make(chan struct{}, 1), closed: map[outbox.Kind]bool{}}
+		l.PerCall = append(l.PerCall, p.queue.counting())
+	}
+	return l
 }
 
 // continuity makes the directory of addresses, the choice among them, and the policies.
@@ -164,7 +183,7 @@ func (p *Platform) continuity() (resilience.Directory, error) {
 	}
 	var err error
 	p.Resilience, err = resilience.New(resilience.Config{
-		Policy: cfg.Policy, Services: cfg.policies(), Functions: functions(cfg.directory()),
+		Policy: cfg.Policy, Services: cfg.policies(), Functions: functions(cfg),
 		Order: func(service string, class resilience.Class, _ []resilience.Endpoint) []resilience.Endpoint {
 			return p.router.Route(service, class).Order()
 		},
@@ -187,7 +206,8 @@ func (p *Platform) continuity() (resilience.Directory, error) {
 
 // functions are what a person does, and the services it needs. Login and insurability stand
 // apart: while a token lives, insurability does not need the login.
-func functions(d resilience.Static) []resilience.Function {
+func functions(cfg *Config) []resilience.Function {
+	d := cfg.directory()
 	need := func(service string, partner bool) resilience.Need {
 		eps := slices.Clone(d.Endpoints(service))
 		slices.SortStableFunc(eps, func(a, b resilience.Endpoint) int { return cmp.Compare(a.Order, b.Order) })
@@ -197,13 +217,17 @@ func functions(d resilience.Static) []resilience.Function {
 		}
 		return n
 	}
-	return []resilience.Function{
+	out := []resilience.Function{
 		{Name: FunctionLogin, Needs: []resilience.Need{need(ServiceSTS, false)}},
 		{
 			Name: FunctionInsurability, Alternate: insurability.NoticeDirect,
 			Needs: []resilience.Need{need(ServiceGenIns, true), need(ServiceInsurability, true)},
 		},
 	}
+	if cfg.Outbox != nil {
+		out = append(out, resilience.Function{Name: FunctionOutbox})
+	}
+	return out
 }
 
 // session makes the login: durable, shared, renewed in the background.
@@ -293,7 +317,7 @@ func (p *Platform) credential(ctx context.Context, src keystore.Source) (keystor
 // connections and releases the key stores. Calls under way are not cut off; end their contexts
 // for that.
 func (p *Platform) Close() error {
-	var errs []error
+	errs := []error{p.queue.close()}
 	if p.Tokens != nil {
 		errs = append(errs, p.Tokens.Close())
 	}

@@ -37,6 +37,8 @@ const (
 	keyList       attribute.Key = "ehealth.list.event"
 	keySource     attribute.Key = "ehealth.list.source"
 	keyListError  attribute.Key = "ehealth.list.error"
+	keyItemKind   attribute.Key = "ehealth.outbox.kind"
+	keyItemState  attribute.Key = "ehealth.outbox.state"
 	keyOverflow   attribute.Key = "otel.metric.overflow"
 )
 
@@ -79,6 +81,8 @@ var attributeDefs = []attributeDef{
 	{keyList, "string", "`loaded`, `installed`, `refused`, `unreachable`, `reachable`, `not_stored`, `ignored`;" + otherNote, "what happened to the service list"},
 	{keySource, "string", "`network`, `disk`, `embedded`, `nowhere`", "where the list came from"},
 	{keyListError, "string", "see the table of reasons;" + otherNote, "why the list was refused, not fetched or not stored; absent when nothing failed"},
+	{keyItemKind, "string", "such as `recipe.archive`;" + otherNote, "which operation a queued write is; belongs to the code"},
+	{keyItemState, "string", "`held`, `prepared`, `ready`, `sending`, `unknown`, `parked`, `done`, `rejected`, `expired`, `cancelled`", "where a queued write stands, see docs/outbox.md"},
 	{keyOverflow, "boolean", "`true`", "the only attribute of measurements beyond 2000 different sets of attributes"},
 }
 
@@ -109,12 +113,14 @@ var (
 	mHealth    = metricDef{"ehealth.health.condition", "gauge", "1", "How well a function works: 0 ok, 1 slow, 2 degraded, 3 down.", []attribute.Key{keyFunction}}
 	mSession   = metricDef{"ehealth.session.events", "counter", "{event}", "What happened to the session.", []attribute.Key{keySession, keyError}}
 	mList      = metricDef{"ehealth.list.events", "counter", "{event}", "What happened to the service list.", []attribute.Key{keyList, keySource, keyListError}}
+	mItems     = metricDef{"ehealth.outbox.changes", "counter", "{change}", "Changes of queued writes, by the state they came into.", []attribute.Key{keyItemKind, keyItemState}}
+	mQueue     = metricDef{"ehealth.outbox.items", "observable gauge", "{item}", "Queued writes by state; those done and cancelled are kept for a while.", []attribute.Key{keyItemKind, keyItemState}}
 	mListIssue = metricDef{"ehealth.list.issued", "gauge", "s", "When the list in force was issued, in seconds since 1970-01-01 UTC.", nil}
 )
 
 var metricDefs = []*metricDef{
 	&mCalls, &mCallTime, &mAttempts, &mTryTime, &mRefusals, &mBlocked, &mProbes, &mActive, &mBudget, &mLimit,
-	&mBreaker, &mChanges, &mHealth, &mSession, &mList, &mListIssue,
+	&mBreaker, &mChanges, &mHealth, &mSession, &mList, &mListIssue, &mItems, &mQueue,
 }
 
 // boundaries of the histograms in seconds: from a cached connection to the longest call.
@@ -151,6 +157,8 @@ const (
 	logIssued     = "issued"
 	logChanges    = "changes"
 	logRedirected = "redirected"
+	logItem       = "item"
+	logWhat       = "what"
 )
 
 // logKeyDef is a row of the table of log keys.
@@ -168,9 +176,9 @@ var logKeyDefs = []logKeyDef{
 	{logHedged, "bool", "a second question beside a slow one was answered; absent when false"},
 	{logWhy, "string", "why the call ended, as `resilience.Why` prints it; absent when it is `done`"},
 	{logLatency, "duration", "time of the call"},
-	{logFrom, "string", "state of the breaker before"},
+	{logFrom, "string", "state of the breaker, or of the write, before"},
 	{logUntil, "time", "end of the breaker's open time; end of the session's token"},
-	{logReason, "string", "why the breaker opened; why the list was refused (see the table of reasons)"},
+	{logReason, "string", "why the breaker opened; why the list was refused (see the table of reasons); why a write stands still"},
 	{logFailures, "int", "failures in a row"},
 	{logFunction, "string", "name of the function, from the configuration"},
 	{logWith, "string", "by what means a degraded function works"},
@@ -183,6 +191,8 @@ var logKeyDefs = []logKeyDef{
 	{logIssued, "time", "when the list was issued"},
 	{logChanges, "int", "how many services have another address now"},
 	{logRedirected, "string", "ids of the first 20 of these services"},
+	{logItem, "string", "id of a queued write, which tells nothing about its content: for `ehealth outbox show`"},
+	{logWhat, "string", "which operation it is, such as `recipe.archive`"},
 }
 
 // lineDef is a row of the table of log lines.
@@ -236,6 +246,19 @@ var sessionLines = map[string]*lineDef{
 	"group refusal":  {"session group refusal", slog.LevelError, sessionKeys, "many calls were refused at once: a fault of the platform"},
 	"store failed":   {"session store failed", slog.LevelWarn, sessionKeys, "the token cannot be read from the store or kept there"},
 	"unknown":        {"session event", slog.LevelInfo, sessionKeys, "something else happened to the session"},
+}
+
+var itemKeys = []string{logItem, logWhat, logFrom, logReason}
+
+// itemLines are by the names of outbox.State.
+var itemLines = map[string]*lineDef{
+	"ready":     {"write waits", slog.LevelDebug, itemKeys, "a queued write was not carried out and will be sent again"},
+	"unknown":   {"write unknown", slog.LevelInfo, itemKeys, "a write was sent and nobody knows what became of it: it is found out"},
+	"parked":    {"write parked", slog.LevelWarn, itemKeys, "a write cannot go on without a person"},
+	"done":      {"write done", slog.LevelDebug, itemKeys, "a write was carried out"},
+	"rejected":  {"write rejected", slog.LevelWarn, itemKeys, "the service refused a write for good"},
+	"expired":   {"write expired", slog.LevelWarn, itemKeys, "the time of a write was over before it could be sent"},
+	"cancelled": {"write cancelled", slog.LevelInfo, itemKeys, "a person took a write back"},
 }
 
 // listLines are by the names of bcp.EventKind.

@@ -22,6 +22,7 @@ import (
 	"github.com/ehealth-continuity/ehealth/internal/redact"
 	"github.com/ehealth-continuity/ehealth/resilience"
 	"github.com/ehealth-continuity/ehealth/resilience/bcp"
+	"github.com/ehealth-continuity/ehealth/resilience/outbox"
 	"github.com/ehealth-continuity/ehealth/sts"
 )
 
@@ -38,6 +39,7 @@ func lineDefs() []*lineDef {
 		{breakerLines, []string{"open", "half-open", "closed", "forced open"}},
 		{healthLines, []string{"ok", "slow", "degraded", "down"}},
 		{sessionLines, []string{"renewed", "adopted", "renewal failed", "kept", "ends soon", "fallback used", "lost", "group refusal", "store failed", "unknown"}},
+		{itemLines, []string{"ready", "unknown", "parked", "done", "rejected", "expired", "cancelled"}},
 		{listLines, []string{"loaded", "installed", "refused", "unreachable", "reachable", "not stored", "ignored", "unknown"}},
 	} {
 		if len(names.order) != len(names.m) {
@@ -170,7 +172,7 @@ func TestDocument(t *testing.T) {
 }
 
 func TestCatalogueIsSound(t *testing.T) {
-	units := map[string]bool{"s": true, "1": true, "{call}": true, "{attempt}": true, "{probe}": true, "{token}": true, "{change}": true, "{event}": true}
+	units := map[string]bool{"s": true, "1": true, "{call}": true, "{attempt}": true, "{probe}": true, "{token}": true, "{change}": true, "{event}": true, "{item}": true}
 	seen := map[string]bool{}
 	once := func(s string) {
 		if s == "" || seen[s] {
@@ -363,6 +365,14 @@ func everything(r *rig) {
 			e.Service = ""
 		}
 		r.List(e)
+	}
+	for _, to := range outbox.States() {
+		r.Item(outbox.Event{Kind: "recipe.archive", From: outbox.Sending, To: to, Reason: outbox.ReasonTries})
+	}
+	if _, err := r.Outbox(func() (outbox.Counts, error) {
+		return outbox.Counts{By: map[outbox.Kind]map[outbox.State]int{"recipe.archive": {outbox.Parked: 1}}}, nil
+	}); err != nil {
+		panic(err)
 	}
 }
 
