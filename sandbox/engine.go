@@ -255,15 +255,8 @@ func (e *engine) covers(name string) map[string]bool {
 	return out
 }
 
-// supported reports whether the sandbox can carry out the step. key_rotate and poison change the state of services
-// that it does not have yet.
-func (e *engine) supported(st Step) bool {
-	switch st.Fault.Kind() {
-	case "key_rotate", "poison":
-		return false
-	}
-	return len(e.covers(st.Service)) > 0
-}
+// supported reports whether the sandbox can carry out the step.
+func (e *engine) supported(st Step) bool { return len(e.covers(st.Service)) > 0 }
 
 func (a *activeStep) active(now time.Time) bool {
 	return !now.Before(a.from) && (a.to.IsZero() || now.Before(a.to)) && (a.Max == 0 || a.hits < a.Max)

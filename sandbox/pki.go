@@ -61,6 +61,7 @@ type pki struct {
 
 	sts  lazyCredentials
 	list lazyCredentials
+	ra   lazyCredentials
 }
 
 // authority is a CA.
@@ -107,6 +108,19 @@ func (p *pki) stsSigner() (Credential, error) {
 // listSigner is the credential that signs service lists: CN "CBE=0809394427, SERVICELIST" (dossier 01 D.5).
 func (p *pki) listSigner() (Credential, error) {
 	return p.list.get(func() ([]Credential, error) { return p.application("SERVICELIST") })
+}
+
+// registrar is the registration authority, which signs ETKs (dossier 02 A.1).
+func (p *pki) registrar() (Credential, error) {
+	return p.ra.get(func() ([]Credential, error) {
+		key, err := p.rsaKey()
+		if err != nil {
+			return nil, err
+		}
+		name := rdn("C", "BE", "O", "Federal Government", "OU", "eHealth-platform Belgium", "CN", "ETK-RA")
+		c, err := p.issue(p.ehealth, name, key, leaf{usage: x509.KeyUsageDigitalSignature, from: p.from, to: p.to})
+		return []Credential{c}, err
+	})
 }
 
 // Errors of clientChain.
@@ -172,31 +186,63 @@ func (s subject) rdn() pkix.RDNSequence {
 // issueEHealth makes what an eHealth keystore of one subject holds: the authentication credential first, then
 // encryption keys, the newest first.
 func (p *pki) issueEHealth(s subject, encryption int) ([]Credential, error) {
-	var out []Credential
-	for i := range 1 + encryption {
-		key, err := p.rsaKey()
+	auth, err := p.issueAuthentication(s)
+	if err != nil {
+		return nil, err
+	}
+	out := []Credential{auth}
+	for i := range encryption {
+		from, to := p.from, p.to
+		if i > 0 { // an older key, replaced when the current one was made
+			from, to = p.from.AddDate(-i-1, 0, 0), p.from.AddDate(0, i+1, 0)
+		}
+		c, err := p.issueEncryption(auth, from, to)
 		if err != nil {
 			return nil, err
-		}
-		l := leaf{usage: x509.KeyUsageDigitalSignature, from: p.from, to: p.to}
-		if i > 0 {
-			l.usage = x509.KeyUsageKeyEncipherment | x509.KeyUsageDataEncipherment
-		}
-		if i > 1 { // an older key, replaced when the current one was made
-			l.from, l.to = p.from.AddDate(-i, 0, 0), p.from.AddDate(0, i, 0)
-		}
-		c, err := p.issue(p.ehealth, s.rdn(), key, l)
-		if err != nil {
-			return nil, err
-		}
-		c.Alias = "authentication"
-		if i > 0 {
-			c.Alias = c.Certificate.SerialNumber.String()
 		}
 		out = append(out, c)
 	}
 	return out, nil
 }
+
+// issueAuthentication makes the credential of the alias "authentication".
+func (p *pki) issueAuthentication(s subject) (Credential, error) {
+	key, err := p.rsaKey()
+	if err != nil {
+		return Credential{}, err
+	}
+	usage := x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment
+	c, err := p.issue(p.ehealth, s.rdn(), key, leaf{usage: usage, from: p.from, to: p.to})
+	c.Alias = "authentication"
+	return c, err
+}
+
+// issueEncryption makes an encryption key. Its certificate is issued by the holder's own authentication key, has the
+// holder's name as issuer and subject, and no extension but the key usage (dossier 02 A.1).
+func (p *pki) issueEncryption(auth Credential, from, to time.Time) (Credential, error) {
+	key, err := p.rsaKey()
+	if err != nil {
+		return Credential{}, err
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), encryptionSerialBits))
+	if err != nil {
+		return Credential{}, err
+	}
+	t := &x509.Certificate{
+		SerialNumber: serial.SetBit(serial, encryptionSerialBits, 1), RawSubject: auth.Certificate.RawSubject, NotBefore: from, NotAfter: to,
+		KeyUsage: x509.KeyUsageKeyEncipherment | x509.KeyUsageDataEncipherment,
+	}
+	cert, err := create(t, auth.Certificate, key.Public(), auth.Key)
+	if err != nil {
+		return Credential{}, err
+	}
+	chain := append([]*x509.Certificate{auth.Certificate}, auth.Chain...)
+	return Credential{Alias: cert.SerialNumber.String(), Certificate: cert, Key: key, Chain: chain}, nil
+}
+
+// encryptionSerialBits: serial numbers of encryption certificates have up to 127 bits (dossier 02 A.1), more than
+// clients can hold in an integer.
+const encryptionSerialBits = 126
 
 // issueEID makes the authentication certificate of an identity card (subject with SERIALNUMBER).
 func (p *pki) issueEID(ssin, first, last string) ([]Credential, error) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ehealth-continuity/ehealth/identity"
@@ -72,10 +73,35 @@ type certified struct {
 	encryption int // how many encryption keys the store holds
 	stem       string
 	lazy       lazyCredentials
+
+	mu      sync.Mutex
+	renewed []Credential // encryption keys made by RotateKey, the newest first
 }
 
 func (h *certified) credentials() ([]Credential, error) {
-	return h.lazy.all(func() ([]Credential, error) { return h.pki.issueEHealth(h.subject, h.encryption) })
+	made, err := h.lazy.all(func() ([]Credential, error) { return h.pki.issueEHealth(h.subject, h.encryption) })
+	if err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Concat(made[:1], h.renewed, made[1:]), nil
+}
+
+// rotate makes a new encryption key. The former ones stay behind it, as after a renewal (dossier 02 D).
+func (h *certified) rotate() error {
+	all, err := h.credentials()
+	if err != nil {
+		return err
+	}
+	c, err := h.pki.issueEncryption(all[0], h.pki.from, h.pki.to)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.renewed = slices.Insert(h.renewed, 0, c)
+	return nil
 }
 
 // Authentication returns the credential of the alias "authentication". It is made on first use, which takes as long
@@ -117,7 +143,7 @@ func (s *Sandbox) Foreign(p *Person) (Credential, error) {
 	return s.pki.special(s.pki.other, p.subject, s.pki.from, s.pki.to)
 }
 
-// population is everybody in a sandbox. It does not change after it was made.
+// population is everybody in a sandbox. It does not change after it was made, but for encryption keys (RotateKey).
 type population struct {
 	patients      []*Patient
 	people        []*Person
@@ -169,10 +195,8 @@ func (p *population) addPatient(x *Patient) {
 }
 
 func (p *population) addPerson(k *pki, x *Person) {
-	x.certified = certified{
-		pki: k, encryption: 1,
-		subject: subject{typ: "SSIN", num: x.SSIN.Reveal(), name: strings.ToUpper(x.LastName + " " + x.FirstName)},
-	}
+	x.pki, x.encryption = k, 1
+	x.subject = subject{typ: "SSIN", num: x.SSIN.Reveal(), name: strings.ToUpper(x.LastName + " " + x.FirstName)}
 	n := 1
 	for _, o := range p.people {
 		if o.Role == x.Role {
@@ -189,7 +213,8 @@ func (p *population) addPerson(k *pki, x *Person) {
 }
 
 func (p *population) addOrganisation(k *pki, x *Organisation) {
-	x.certified = certified{pki: k, encryption: 1, subject: subject{typ: string(x.Type), num: x.Number, name: x.Name}}
+	x.pki, x.encryption = k, 1
+	x.subject = subject{typ: string(x.Type), num: x.Number, name: x.Name}
 	n := 1
 	for _, o := range p.organisations {
 		if o.Role == x.Role {

@@ -151,6 +151,7 @@ var institutions = []struct {
 	{identity.GuardPost, identity.TypeGuardPost, "899899", "Wachtpost Voorbeeld"},
 	{identity.GroupOfNurses, identity.TypeGroup, "949999", "Groep Verpleegkundigen Voorbeeld"},
 	{identity.Enterprise, identity.TypeCBE, "09999999", "Example Software"},
+	{identity.Labo, identity.TypeLabo, "899799", "Labo Voorbeeld"},
 }
 
 // makeProfessionals adds the fixed staff of every sandbox. Pharmacists 0 and 1 hold a pharmacy of their own, the

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
@@ -105,7 +106,7 @@ func TestProfessionals(t *testing.T) {
 	if own.Pharmacy.Holder != own || employed.Pharmacy != own.Pharmacy || employed.Pharmacy.Holder == employed {
 		t.Error("pharmacies and holders")
 	}
-	if s.Person(identity.Doctor, 99) != nil || s.Organisation(identity.Labo, 0) != nil {
+	if s.Person(identity.Doctor, 99) != nil || s.Organisation(identity.Retirement, 0) != nil {
 		t.Error("found who does not exist")
 	}
 }
@@ -131,7 +132,7 @@ func TestCertificates(t *testing.T) {
 			n.Organization[0] != "Federal Government" || n.Country[0] != "BE" {
 			t.Errorf("subject %d OUs", len(n.OrganizationalUnit))
 		}
-		if auth.Alias != "authentication" || auth.Certificate.KeyUsage != x509.KeyUsageDigitalSignature {
+		if auth.Alias != "authentication" || auth.Certificate.KeyUsage != x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment {
 			t.Errorf("alias %q, usage %b", auth.Alias, auth.Certificate.KeyUsage)
 		}
 		if k, ok := auth.Key.(*rsa.PrivateKey); !ok || k.N.BitLen() != 2048 {
@@ -147,6 +148,12 @@ func TestCertificates(t *testing.T) {
 		for _, e := range enc {
 			if e.Alias != e.Certificate.SerialNumber.String() || e.Certificate.KeyUsage&x509.KeyUsageKeyEncipherment == 0 {
 				t.Errorf("encryption key under %q", e.Alias)
+			}
+			if err := auth.Certificate.CheckSignature(e.Certificate.SignatureAlgorithm, e.Certificate.RawTBSCertificate, e.Certificate.Signature); err != nil {
+				t.Errorf("not issued by the holder: %v", err)
+			}
+			if !bytes.Equal(e.Certificate.RawIssuer, e.Certificate.RawSubject) || !bytes.Equal(e.Certificate.RawSubject, auth.Certificate.RawSubject) || len(e.Certificate.Extensions) != 1 {
+				t.Errorf("%d extensions, or another name", len(e.Certificate.Extensions))
 			}
 			if _, err := s.pki.clientChain(e.Certificate, time.Now()); err == nil {
 				t.Error("an encryption certificate may sign")

@@ -34,6 +34,8 @@ func routes() []route {
 			Service: "genins-direct", Path: "/ehealth/bcp/insurability", Direct: true, Order: 1,
 			UDDI: uddi + "insurability:v2", Name: "Insurability", Handle: v.pharma,
 		},
+		{Service: "etk", Path: pathETK, UDDI: uddiETK, Name: "ETEE ETKDEPOT", Handle: v.getEtk},
+		{Service: "kgss", Path: pathKGSS, UDDI: uddiKGSS, Name: "ETEE KGSS", Handle: v.kgss},
 		appRoute(0), appRoute(1),
 	}
 }

@@ -97,6 +97,9 @@ type Sandbox struct {
 	net      *network
 	swaps    swapper
 	app      appState
+	centrals []*centralService
+	depot    etkDepot
+	keystore kgssStore
 
 	closing context.Context // done when Close begins
 	shut    context.CancelFunc
@@ -124,6 +127,9 @@ func newSandbox(cfg Config, rts []route) (*Sandbox, error) {
 		return nil, err
 	}
 	if s.people, err = newPopulation(cfg.Seed, max(0, cfg.Patients), s.pki); err != nil {
+		return nil, err
+	}
+	if s.centrals, err = newCentrals(s.pki); err != nil {
 		return nil, err
 	}
 	s.faults = newEngine(cfg.Seed, cfg.Scale, s.routes)

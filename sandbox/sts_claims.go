@@ -202,7 +202,7 @@ func personClaims(rules map[string]claimRule) {
 // organisationClaims adds the claims of organisations.
 func organisationClaims(rules map[string]claimRule) {
 	for _, role := range []string{
-		"medicalhouse", "guardpost", "sortingcenter", "officedoctors", "groupofnurses", "reeducation", "hospital", "pharmacy",
+		"medicalhouse", "guardpost", "sortingcenter", "officedoctors", "groupofnurses", "reeducation", "hospital", "pharmacy", "labo",
 	} {
 		for _, self := range []bool{false, true} {
 			stem := claimEH + role + ":nihii-number:recognised" + role
