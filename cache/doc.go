@@ -1,10 +1,23 @@
-// Package cache keeps small secrets on disk: today the tokens of a login, so that a restart
-// of the program does not need the platform's login service.
+// Package cache keeps what must survive a restart or an outage, sealed: small secrets such as the
+// token of a login in a [Vault], and answers of the platform in [Answers].
 //
 //	key, err := cache.KeyFromFile("/var/lib/mypharmacy/ehealth/vault.key")
 //	vault, err := cache.OpenVault("/var/lib/mypharmacy/ehealth/vault", key)
 //	err = vault.Put(ctx, "token", "pharmacy 1", secret)
 //	secret, err = vault.Get(ctx, "token", "pharmacy 1")
+//
+//	answers, err := cache.OpenAnswers(ctx, "/var/lib/mypharmacy/ehealth/answers.db", key)
+//	id := answers.ID("pharmacy 1", "patient", "question")
+//	answers.Keep(id, cache.Stored{Value: answer, At: now, Until: now.AddDate(0, 0, 30)})
+//	stored, err := answers.Get(ctx, id) // stored.Age(now) says how old it is
+//
+// # Answers
+//
+// A bounded number of answers is in memory, all are in a [RecordStore]: one bbolt file
+// ([OpenAnswers]) or a database (package postgres). What is beyond its validity is never returned and
+// is purged. Storing does not wait for the disk unless it is told to ([Answers.Put]): an answer that
+// was kept a moment before a crash may be missing afterwards, and none is ever half there. Two
+// processes cannot share one file: see [WithTakeOver].
 //
 // # What is guaranteed
 //
@@ -31,6 +44,7 @@
 //
 // errors.Is tells the cases apart: [ErrNotFound], [ErrKey] (another key wrote this),
 // [ErrCorrupt] (set aside), [ErrVersion] (a newer program wrote this), [ErrTooLarge],
-// [ErrUnsuitable] (no key can be derived). Errors of the operating system are returned with
+// [ErrUnsuitable] (no key can be derived); of answers and record stores also [ErrInUse], [ErrFull],
+// [ErrBusy] and [ErrClosed]. Errors of the operating system are returned with
 // their operation; no error holds a bucket, a name or a value.
 package cache
