@@ -1,0 +1,30 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// TestOutbox is Outbox with leases on the clock of its callers.
+func (d *DB) TestOutbox() *Outbox {
+	s := d.Outbox()
+	s.test = true
+	return s
+}
+
+// OpenVersion leaves a schema as an older program would.
+func OpenVersion(ctx context.Context, dsn string, version int) error {
+	cfg, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return err
+	}
+	d, err := newDB(nil)
+	if err != nil {
+		return err
+	}
+	d.direct, d.own = cfg, newPool(cfg, 1)
+	d.acquire = d.own.acquire
+	return errors.Join(d.migrate(ctx, version), d.Close())
+}
