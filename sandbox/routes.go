@@ -37,5 +37,6 @@ func routes() []route {
 		{Service: "etk", Path: pathETK, UDDI: uddiETK, Name: "ETEE ETKDEPOT", Handle: v.getEtk},
 		{Service: "kgss", Path: pathKGSS, UDDI: uddiKGSS, Name: "ETEE KGSS", Handle: v.kgss},
 		appRoute(0), appRoute(1),
+		v.memberRoute(0), v.memberRoute(1),
 	}
 }

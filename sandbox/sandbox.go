@@ -97,6 +97,7 @@ type Sandbox struct {
 	net      *network
 	swaps    swapper
 	app      appState
+	member   memberState
 	centrals []*centralService
 	depot    etkDepot
 	keystore kgssStore

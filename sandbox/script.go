@@ -188,7 +188,8 @@ func (Clock) Kind() string { return "clock" }
 var grammarServices = map[string]bool{
 	"sts": false, "idvalid": false, "etk": false, "kgss": false, "ehbox-pub": false, "ehbox-cons": false,
 	"recipe-presc": false, "recipe-exec": false, "genins": false, "genins-direct": false, "recipe-direct": false,
-	"attest": false, "access": false, "servicelist": false, "app": false, "app-direct": false, "esb": true, "net": true,
+	"attest": false, "access": false, "servicelist": false, "app": false, "app-direct": false,
+	"memberdata": false, "memberdata-direct": false, "esb": true, "net": true,
 }
 
 // End is the end of the script, from its start: the latest end of a step that has one. It is 0 when no step has one,
