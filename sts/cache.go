@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/ehealth-continuity/ehealth/fault"
+	"github.com/ehealth-continuity/ehealth/internal/exchange"
 )
 
 const (
@@ -140,8 +141,8 @@ func (c *Cache) Token(ctx context.Context) (*Token, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, waitEnded(err)
 	}
-	// The shared work keeps the values of the first caller's context, not its end.
-	shared := context.WithoutCancel(ctx)
+	// The shared work keeps the values of the first caller's context, neither its end nor that of its message.
+	shared := exchange.WithoutExpires(context.WithoutCancel(ctx))
 	ch := c.group.DoChan("", func() (any, error) { return c.issue(shared) })
 	select {
 	case r := <-ch:

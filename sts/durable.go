@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ehealth-continuity/ehealth/fault"
+	"github.com/ehealth-continuity/ehealth/internal/exchange"
 )
 
 const (
@@ -248,8 +249,8 @@ func (d *DurableSource) start(ctx context.Context, lookOnly bool) *flight {
 		fl.past = d.tok.NotOnOrAfter
 	}
 	d.flight = fl
-	// The work keeps the values of the first caller's context, not its end.
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	// The work keeps the values of the first caller's context, neither its end nor that of its message.
+	ctx, cancel := context.WithCancel(exchange.WithoutExpires(context.WithoutCancel(ctx)))
 	stop := context.AfterFunc(d.base, cancel)
 	d.work.Go(func() {
 		defer cancel()

@@ -40,12 +40,18 @@ func WithExpires(ctx context.Context, t time.Time) context.Context {
 	return context.WithValue(ctx, expiresKey{}, t)
 }
 
+// WithoutExpires takes such a bound away: work that others share, such as a login, must not be bound by the message of
+// whoever happened to begin it.
+func WithoutExpires(ctx context.Context) context.Context {
+	return context.WithValue(ctx, expiresKey{}, time.Time{})
+}
+
 // Stamp is the timestamp for a message that is signed now under ctx, see [WithExpires]. It returns ErrExpired when no
 // time is left.
 func Stamp(ctx context.Context) (wsse.Stamp, error) {
 	s := wsse.Stamp{Now: time.Now()}
 	t, bounded := ctx.Value(expiresKey{}).(time.Time)
-	if !bounded {
+	if !bounded || t.IsZero() {
 		return s, nil
 	}
 	left := t.Sub(s.Now).Truncate(time.Millisecond)

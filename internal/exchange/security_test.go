@@ -36,6 +36,9 @@ func TestStamp(t *testing.T) {
 				if fe, ok := errors.AsType[*fault.Error](err); err != nil && (!ok || fe.Outcome != fault.NotSent) {
 					t.Fatalf("error %v, want one that says NotSent", err)
 				}
+				if free, err := Stamp(WithoutExpires(ctx)); err != nil || free.TTL != 0 {
+					t.Errorf("without the bound: %v, %v", free, err)
+				}
 				if err == nil && (s.TTL != c.ttl || !s.Now.Equal(time.Now())) {
 					t.Fatalf("stamp %v, want a life of %v", s, c.ttl)
 				}
