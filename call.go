@@ -112,7 +112,7 @@ func (c *Call) check() error {
 		}
 	}
 	if _, err := wsse.Plain(c.Body); err != nil {
-		errs = append(errs, fmt.Errorf("Body: %w", err))
+		errs = append(errs, fmt.Errorf("the body: %w", err))
 	}
 	return errors.Join(errs...)
 }

@@ -225,7 +225,7 @@ func functions(cfg *Config) []resilience.Function {
 		},
 	}
 	if cfg.Outbox != nil {
-		out = append(out, resilience.Function{Name: FunctionOutbox})
+		out = append(out, resilience.Function{Name: FunctionOutbox, Needs: []resilience.Need{{Service: FunctionOutbox}}}) // it only tells what is reported
 	}
 	return out
 }

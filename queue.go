@@ -94,9 +94,8 @@ func (q *queue) status(ctx context.Context) (Queue, error) {
 
 // tell chooses what a person is told about what waits; most is the kind of which most does.
 func (q *queue) tell(s Queue, most Queued, n int, now time.Time) notice.Notice {
-	_, loggedOut := q.login(now)
 	switch {
-	case s.Closed && loggedOut:
+	case q.loggedOut(now):
 		return notice.NoSession()
 	case !s.Closed && !q.freed.IsZero() && q.sent >= drainSeen:
 		left := time.Duration(float64(now.Sub(q.freed)) * float64(s.Waiting) / float64(q.sent))
@@ -130,7 +129,7 @@ func (q *queue) look(k outbox.Kind, now time.Time) (bool, time.Time) {
 	if service == "" {
 		return true, time.Time{}
 	}
-	if next, out := q.login(now); out {
+	if next := q.p.Tokens.Session().NextTry; q.loggedOut(now) && next.After(now) {
 		return false, next
 	}
 	eps := q.p.directory.Endpoints(service)
@@ -153,14 +152,11 @@ func (q *queue) look(k outbox.Kind, now time.Time) (bool, time.Time) {
 	return false, next
 }
 
-// login tells whether there is no session and logging in was tried in vain, and when it is tried
-// again. Before the first try nobody knows: then an item is tried, and logs in.
-func (q *queue) login(now time.Time) (next time.Time, out bool) {
+// loggedOut tells whether there is no session and logging in was tried in vain. Before the first try
+// nobody knows: then an item is tried, and logs in; so is one when the next login is due.
+func (q *queue) loggedOut(now time.Time) bool {
 	s := q.p.Tokens.Session()
-	if s.Until.After(now) || s.Failures == 0 || !s.NextTry.After(now) {
-		return time.Time{}, false
-	}
-	return s.NextTry, true
+	return !s.Until.After(now) && s.Failures > 0
 }
 
 // changed is told of every change of an item.
@@ -291,7 +287,7 @@ func (q *queue) failure(ctx context.Context, k outbox.Kind, err error) error {
 // waiting says what a person is told about a write that was kept.
 func (q *queue) waiting(ctx context.Context, k outbox.Kind, e *fault.Error) {
 	n := notice.Notice{}
-	if _, out := q.login(time.Now()); out {
+	if q.loggedOut(time.Now()) {
 		n = notice.NoSession()
 	} else if w := q.kinds[k].Waiting; w != nil {
 		if c, err := q.box.Stats(context.WithoutCancel(ctx)); err == nil {
