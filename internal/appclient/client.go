@@ -35,13 +35,49 @@ var ErrAnswer = fault.AsSafe(errors.New("appclient: answer of the application is
 
 // App is a client of the application. Its exchanges are those of every other client of this module: a Put is a
 // [resilience.ResolvableWrite], sent again only when it was certainly not executed.
-type App struct {
-	x   *exchange.Exchanger
-	sec exchange.Security
+type App struct{ ask asker }
+
+// asker makes one call and returns the correlated answer.
+type asker func(ctx context.Context, q Question, about func(*xmltree.Node) error) (answer *xmltree.Node, alternate bool, err error)
+
+// Question is one call, for [Over].
+type Question struct {
+	Op, Action string
+	Class      resilience.Class
+	Body       []byte
+	Notice     string
+	Correlate  func(answer []byte) error // must be asked about an answer before anybody sees it
 }
 
 // New returns a client that asks through x, its messages secured by sec (holder-of-key).
-func New(x *exchange.Exchanger, sec exchange.Security) *App { return &App{x: x, sec: sec} }
+func New(x *exchange.Exchanger, sec exchange.Security) *App {
+	return &App{ask: func(ctx context.Context, q Question, about func(*xmltree.Node) error) (*xmltree.Node, bool, error) {
+		ans, err := x.Do(ctx, &exchange.Call{
+			Op: q.Op, Service: Service, Action: q.Action, Class: q.Class, Body: q.Body, Security: sec, Correlate: about, Notice: q.Notice,
+		})
+		if err != nil {
+			return nil, false, err
+		}
+		return ans.Payload, ans.Alternate, nil
+	}}
+}
+
+// Over returns a client that asks by call, which must secure the message (holder-of-key) and tell whether an alternate
+// address answered. Its errors are those of the client.
+func Over(call func(ctx context.Context, q Question) (alternate bool, err error)) *App {
+	return &App{ask: func(ctx context.Context, q Question, about func(*xmltree.Node) error) (answer *xmltree.Node, alternate bool, err error) {
+		q.Correlate = func(doc []byte) error {
+			n, err := xmltree.Parse(doc, xmltree.Limits{})
+			if err != nil {
+				return err
+			}
+			answer = n
+			return about(n)
+		}
+		alternate, err = call(ctx, q)
+		return answer, alternate, err
+	}}
+}
 
 // Receipt says what the application did under a reference.
 type Receipt struct {
@@ -59,10 +95,9 @@ func (a *App) Put(ctx context.Context, reference, orderingKey string, payload []
 	if err != nil {
 		return nil, &fault.Error{Op: "app.Put", Service: Service, Kind: fault.Invalid, Outcome: fault.NotSent, Err: err}
 	}
-	ans, err := a.x.Do(ctx, &exchange.Call{
-		Op: "app.Put", Service: Service, Action: ActionPut, Class: resilience.ResolvableWrite, Body: body,
-		Security: a.sec, Correlate: about("PutResponse", reference), Notice: noticePaper,
-	})
+	ans, alternate, err := a.ask(ctx, Question{
+		Op: "app.Put", Action: ActionPut, Class: resilience.ResolvableWrite, Body: body, Notice: noticePaper,
+	}, about("PutResponse", reference))
 	if err != nil {
 		if fe, ok := errors.AsType[*fault.Error](err); ok && fe.Outcome == fault.Unknown {
 			unsure := *fe
@@ -71,7 +106,7 @@ func (a *App) Put(ctx context.Context, reference, orderingKey string, payload []
 		}
 		return nil, err
 	}
-	return receipt(ans), nil
+	return receipt(ans, alternate), nil
 }
 
 // Query asks what was executed under a reference of this caller; found is false when nothing was.
@@ -80,23 +115,22 @@ func (a *App) Query(ctx context.Context, reference string) (r *Receipt, found bo
 	if err != nil {
 		return nil, false, &fault.Error{Op: "app.Query", Service: Service, Kind: fault.Invalid, Outcome: fault.NotSent, Err: err}
 	}
-	ans, err := a.x.Do(ctx, &exchange.Call{
-		Op: "app.Query", Service: Service, Action: ActionQuery, Class: resilience.Read, Body: body,
-		Security: a.sec, Correlate: about("QueryResponse", reference), Notice: noticeUnsure,
-	})
+	ans, alternate, err := a.ask(ctx, Question{
+		Op: "app.Query", Action: ActionQuery, Class: resilience.Read, Body: body, Notice: noticeUnsure,
+	}, about("QueryResponse", reference))
 	if err != nil {
 		return nil, false, err
 	}
-	if leaf(ans.Payload, "Found") != "true" {
+	if leaf(ans, "Found") != "true" {
 		return nil, false, nil
 	}
-	return receipt(ans), true, nil
+	return receipt(ans, alternate), true, nil
 }
 
-func receipt(ans *exchange.Answer) *Receipt {
-	r := &Receipt{Alternate: ans.Alternate}
-	r.Number, _ = strconv.ParseInt(leaf(ans.Payload, "ResultNumber"), 10, 64)
-	r.At, _ = time.Parse(time.RFC3339Nano, leaf(ans.Payload, "ExecutedAt"))
+func receipt(ans *xmltree.Node, alternate bool) *Receipt {
+	r := &Receipt{Alternate: alternate}
+	r.Number, _ = strconv.ParseInt(leaf(ans, "ResultNumber"), 10, 64)
+	r.At, _ = time.Parse(time.RFC3339Nano, leaf(ans, "ExecutedAt"))
 	return r
 }
 
