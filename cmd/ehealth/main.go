@@ -6,6 +6,8 @@
 //	ehealth drill --figures [--seeds N]            figures of resilience, measured
 //	ehealth token --config FILE                    log in and show what was granted
 //	ehealth insurability SSIN --config FILE        is this patient insured?
+//	ehealth seal --keystore P12 --password-file F --to ETK --in PLAIN --out SEALED
+//	ehealth open --keystore P12 --password-file F --in SEALED --out PLAIN
 //
 // Client commands read their configuration from a JSON file (the sandbox writes one), and
 // secrets only from files. With --json they write one JSON object to standard output.
@@ -47,6 +49,8 @@ type cli struct {
 	Drill        drillCmd        `cmd:"" help:"Replay incidents on virtual time against a fleet of clients."`
 	Token        tokenCmd        `cmd:"" help:"Log in and show what was granted."`
 	Insurability insurabilityCmd `cmd:"" help:"Ask whether a patient is insured."`
+	Seal         sealCmd         `cmd:"" help:"Seal a file for recipients."`
+	Open         openCmd         `cmd:"" help:"Open a sealed file."`
 }
 
 // streams is where a command writes: results to out, everything else to err.
