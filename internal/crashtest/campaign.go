@@ -28,6 +28,7 @@ type fleet struct {
 	p     *platform
 	pg    *cluster // of pgStore
 	seed  uint64
+	round int // crashes between two checks
 	left  atomic.Int64
 
 	mu   sync.Mutex
@@ -71,7 +72,9 @@ func (f *fleet) run(n, parallel int) (*totals, error) {
 		}
 	}
 	var all sync.WaitGroup
-	for i := range max(1, min(parallel, n/12)) {
+	parallel = max(1, min(parallel, n/6))
+	f.round = min(12, max(6, n/parallel))
+	for i := range parallel {
 		all.Go(func() {
 			c := &campaign{fleet: f, no: i, dir: filepath.Join(f.dir, fmt.Sprintf("%s%d", f.store, i)), rng: rand.New(rand.NewPCG(f.seed, uint64(i))), totals: newTotals(f.store)}
 			err := c.run()
@@ -118,7 +121,7 @@ func (c *campaign) run() (err error) {
 		}
 	}
 	for c.left.Load() > 0 {
-		for range 12 {
+		for range c.round {
 			if err := c.crash(); err != nil {
 				return err
 			}
@@ -132,28 +135,32 @@ func (c *campaign) run() (err error) {
 
 // crash lets one child run and die.
 func (c *campaign) crash() error {
-	for range 2 + c.rng.IntN(2) {
-		c.n++
-		c.open = append(c.open, fmt.Sprintf("%c%c%03d%06d", "pd"[c.rng.IntN(2)], 'a'+rune(c.rng.IntN(6)), c.no, c.n))
-	}
 	pt := c.deal(c.rng)
+	joins := strings.HasPrefix(pt.name, "vendor.") || strings.HasPrefix(pt.name, "postgres.join.")
+	for i := range 2 + c.rng.IntN(2) {
+		way := rune("pd"[c.rng.IntN(2)])
+		if c.pg != nil && (i == 0 && joins || c.rng.IntN(4) == 0) {
+			way = withVendor
+		}
+		c.n++
+		c.open = append(c.open, fmt.Sprintf("%c%c%03d%06d", way, 'a'+rune(c.rng.IntN(6)), c.no, c.n))
+	}
 	pl := plan{Point: pt.name, Hit: 1 + c.rng.IntN(pt.hits), For: 3000}
 	switch {
-	case pt.name == "commit.during":
-		pl.Point, pl.Within = "commit.before", 1+c.rng.IntN(1500)
-	case pt.name == "journal.during":
-		pl.Point, pl.Within = "journal.before", 1+c.rng.IntN(1000)
+	case strings.HasSuffix(pt.name, ".during"):
+		pl.Point, pl.Within = strings.TrimSuffix(pt.name, "during")+"before", 1+c.rng.IntN(1500)
 	case pt.name == "timer":
 		pl.Within = 5000 + c.rng.IntN(400_000)
 	case strings.HasPrefix(pt.name, "compact."):
 		pl.Compact = true
-	case strings.HasPrefix(pt.name, "migrate."):
+	case strings.Contains(pt.name, "migrate."):
 		pl.Old = true
 	case strings.HasPrefix(pt.name, "rotate."):
 		pl.Rotate = true
 	}
+	beside := c.beside(pl)
 	killed, err := c.spawn(pl)
-	if err != nil {
+	if err := errors.Join(err, beside()); err != nil {
 		return err
 	}
 	if killed {
@@ -173,6 +180,24 @@ func (c *campaign) crash() error {
 	return err
 }
 
+// beside starts, now and then, a second child that works on the same database; what it returns
+// waits for its end.
+func (c *campaign) beside(pl plan) func() error {
+	if c.pg == nil || pl.Old || pl.Rotate || c.Checks == 0 || c.rng.IntN(3) > 0 {
+		return func() error { return nil }
+	}
+	ended := make(chan error, 1)
+	go func() {
+		calm := c.pg.calm()
+		_, err := c.once(plan{World: c.fleet.dir, Dir: c.dir, DSN: c.dsn, Keys: slices.Clone(c.keys), For: 2000})
+		if !c.pg.same(calm) {
+			err = nil
+		}
+		ended <- err
+	}()
+	return func() error { return <-ended }
+}
+
 // spawn runs a child to its end and hears what its callers were told.
 func (c *campaign) spawn(pl plan) (killed bool, err error) {
 	if pl.Rotate && !c.turning {
@@ -189,7 +214,6 @@ func (c *campaign) spawn(pl plan) (killed bool, err error) {
 		// The server went away under the child: whatever it says, it is to be tried again.
 		c.Excused++
 		pl.Refs, pl.Keys = c.open, c.keys
-		c.pg.await()
 		if !pl.Finish {
 			return false, nil
 		}
@@ -210,12 +234,12 @@ func (c *campaign) once(pl plan) (killed bool, err error) {
 	cmd.Env = append(os.Environ(), childEnv+"="+string(args))
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	err = cmd.Run()
-	states := map[string]report{}
-	if herr := c.hear(out.Bytes(), states); herr != nil {
+	said := account{states: map[string]report{}, vendor: map[string]bool{}}
+	if herr := c.hear(out.Bytes(), said); herr != nil {
 		return false, herr
 	}
 	if pl.Finish && err == nil {
-		return false, c.account(states)
+		return false, c.account(said)
 	}
 	if st, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && st.Signaled() && st.Signal() == syscall.SIGKILL {
 		return true, nil
@@ -228,7 +252,13 @@ func (c *campaign) once(pl plan) (killed bool, err error) {
 
 func clip(s string) string { return s[max(0, len(s)-3000):] }
 
-func (c *campaign) hear(out []byte, states map[string]report) error {
+// account is what a child said of the items at the end.
+type account struct {
+	states map[string]report
+	vendor map[string]bool // rows of the vendor's table
+}
+
+func (c *campaign) hear(out []byte, said account) error {
 	var fatal error
 	for line := range bytes.Lines(out) {
 		var r report
@@ -247,7 +277,9 @@ func (c *campaign) hear(out []byte, states map[string]report) error {
 		case "rotated":
 			c.keys, c.turning = c.keys[:1], false
 		case "state":
-			states[r.Ref] = r
+			said.states[r.Ref] = r
+		case "vendor":
+			said.vendor[r.Ref] = true
 		case "fatal":
 			fatal = fmt.Errorf("a child could not work: %s", r.Text)
 		}
@@ -262,7 +294,8 @@ func (c *campaign) check() error {
 }
 
 // account compares what the platform did with what callers were told and what the box says.
-func (c *campaign) account(states map[string]report) error {
+func (c *campaign) account(said account) error {
+	states := said.states
 	mine := c.p.executed(func(ref string) bool { return len(ref) == 11 && ref[2:5] == fmt.Sprintf("%03d", c.no) })
 	c.Checks++
 	c.Refs, c.Told, c.Seen, c.Effects = c.n, len(c.told), len(c.seen), len(mine)
@@ -297,6 +330,16 @@ func (c *campaign) account(states map[string]report) error {
 	for ref, a := range c.seen {
 		if states[ref].Answer != a {
 			errs = append(errs, fmt.Errorf("%s: the answer that was seen is gone: %q", ref, states[ref].Answer))
+		}
+	}
+	for ref := range states {
+		if ref[0] == withVendor && !said.vendor[ref] {
+			errs = append(errs, fmt.Errorf("%s is kept without its transaction", ref))
+		}
+	}
+	for ref := range said.vendor {
+		if states[ref].Ref == "" {
+			errs = append(errs, fmt.Errorf("%s was committed and is not kept", ref))
 		}
 	}
 	for key, refs := range order {

@@ -36,12 +36,13 @@ type plan struct {
 	Old     bool     `json:"old,omitempty"`    // make the store one of an older schema first
 	Finish  bool     `json:"finish,omitempty"` // work until nothing is left, then report everything
 	For     int      `json:"for"`              // milliseconds of work at most, unless Finish
-	Node    bool     `json:"node,omitempty"`   // work until told to stop, see node
+	Node    bool     `json:"node,omitempty"`   // work until the input ends
+	Hold    bool     `json:"hold,omitempty"`   // a node: hold the first message until it has expired
 }
 
 // report is one line from a child to its parent: what a caller was told.
 type report struct {
-	What   string `json:"what"` // put, done, rotated, state, fatal; of a node also ready, holding, token
+	What   string `json:"what"` // put, done, rotated, state, vendor, fatal; of a node also ready, holding, token
 	Ref    string `json:"ref,omitempty"`
 	Answer string `json:"answer,omitempty"`
 	Text   string `json:"text,omitempty"`
@@ -144,9 +145,12 @@ func (w *worker) box(ctx context.Context, b *back) (*outbox.Box, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.hold = sometimes(20)
-	if w.Node {
-		c.hold = w.holdOnce()
+	grace := -time.Nanosecond
+	if c.hold = sometimes(20); w.Node {
+		c.hold, grace = w.holdOnce(), lease
+		if err := w.login(ctx, known, b.tokens); err != nil {
+			return nil, err
+		}
 	}
 	keys := make([]outbox.Key, len(w.Keys))
 	for i, n := range w.Keys {
@@ -158,7 +162,7 @@ func (w *worker) box(ctx context.Context, b *back) (*outbox.Box, error) {
 	p.TTL, p.Timeout, p.Skew, p.Late, p.Lag, p.Tries = ttl, lease, skew, late, lag, -1
 	p.Ask, p.Backoff, p.BackoffMax = 5*time.Millisecond, 20*time.Millisecond, 200*time.Millisecond
 	return outbox.Open(ctx, b.store, outbox.NewKeys(keys[0], keys[1:]...), outbox.Handle(appclient.Kind, c, p),
-		outbox.WithLease(lease), outbox.WithPace(-1, -1, -1), outbox.WithGrace(-1))
+		outbox.WithLease(lease), outbox.WithPace(-1, -1, -1), outbox.WithGrace(grace))
 }
 
 func sealingKey(n int) (outbox.Key, error) {
@@ -212,8 +216,14 @@ const finishLimit = 2 * time.Minute
 func (w *worker) put(ctx, work context.Context, box *outbox.Box) error {
 	for _, ref := range w.Refs {
 		it := outbox.Item{Kind: appclient.Kind, Key: keyOf(ref), Ref: ref, Payload: []byte("payload of " + ref)}
-		if ref[0] == 'p' || w.Finish {
-			if _, err := box.Put(ctx, it); err != nil {
+		if ref[0] == withVendor || ref[0] == later || w.Finish {
+			var err error
+			if ref[0] == withVendor {
+				err = w.putWith(ctx, box, it)
+			} else {
+				_, err = box.Put(ctx, it)
+			}
+			if err != nil {
 				return err
 			}
 			fail.Point("ack.before")
@@ -264,10 +274,18 @@ func (w *worker) account(ctx context.Context, box *outbox.Box) error {
 		}
 		w.tell(r)
 	}
+	if w.DSN != "" {
+		return w.vendors(ctx)
+	}
 	return nil
 }
 
-// A reference is way, key, campaign, number: d b 003 000017.
+// A reference is way, key, campaign, number: d b 003 000017. The ways:
+const (
+	later      = 'p' // Put: the caller is told that it is kept
+	now        = 'd' // Do: the caller waits for the answer
+	withVendor = 't' // PutTx: together with a row of the caller's own
+)
 
 func keyOf(ref string) string { return ref[1:5] }
 

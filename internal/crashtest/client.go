@@ -27,7 +27,7 @@ import (
 type client struct {
 	outbox.Handler
 	tokens *sts.DurableSource
-	hold   func(expires time.Time) bool // asked before a Put leaves; true: it was held until it had expired
+	hold   func(put) bool // asked before a Put leaves; true: it was held until it had expired
 }
 
 func readWorld(dir string) (*world, error) {
@@ -69,7 +69,7 @@ func (w *world) client(i int, store sts.Store) (*client, error) {
 	c := &client{}
 	x, err := exchange.New(exchange.Options{
 		HTTP: &http.Client{Transport: &road{c: c, under: &http.Transport{
-			TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(8)},
+			TLSClientConfig:       &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(8)},
 			ResponseHeaderTimeout: 10 * time.Second,
 		}}},
 		Directory: w.Services, UserAgent: "Crashtest/1.0", From: "support@example.be",
@@ -91,11 +91,17 @@ func (w *world) client(i int, store sts.Store) (*client, error) {
 	return c, nil
 }
 
+// put is a Put under way.
+type put struct {
+	ref     string
+	expires time.Time
+}
+
 type putKey struct{}
 
 // Send implements outbox.Sender.
 func (c *client) Send(ctx context.Context, it outbox.Item, a outbox.Attempt) (outbox.Answer, error) {
-	ctx = context.WithValue(ctx, putKey{}, a.Expires)
+	ctx = context.WithValue(ctx, putKey{}, put{it.Ref, a.Expires})
 	return c.Handler.Send(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn:              func(httptrace.GotConnInfo) { fail.Point("send.connected") },
 		WroteRequest:         func(httptrace.WroteRequestInfo) { fail.Point("send.written") },
@@ -111,7 +117,7 @@ type road struct {
 
 // RoundTrip implements http.RoundTripper.
 func (r *road) RoundTrip(q *http.Request) (*http.Response, error) {
-	if expires, ok := q.Context().Value(putKey{}).(time.Time); ok && r.c.hold != nil && r.c.hold(expires) {
+	if p, ok := q.Context().Value(putKey{}).(put); ok && r.c.hold != nil && r.c.hold(p) {
 		// The process was paused and does not know yet: what is signed leaves.
 		q = q.WithContext(context.WithoutCancel(q.Context()))
 	}
@@ -119,12 +125,15 @@ func (r *road) RoundTrip(q *http.Request) (*http.Response, error) {
 }
 
 // sometimes holds one message in n until it has expired.
-func sometimes(n int) func(time.Time) bool {
-	return func(expires time.Time) bool {
+func sometimes(n int) func(put) bool {
+	return func(p put) bool {
 		if rand.IntN(n) != 0 {
 			return false
 		}
-		time.Sleep(time.Until(expires) + 10*time.Millisecond)
+		p.outlive()
 		return true
 	}
 }
+
+// outlive returns when the message has expired.
+func (p put) outlive() { time.Sleep(time.Until(p.expires) + 10*time.Millisecond) }

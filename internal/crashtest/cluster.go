@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/ehealth-continuity/ehealth/internal/pgtest"
 )
@@ -32,32 +35,36 @@ func (k *cluster) database() (string, error) {
 	defer k.mu.RUnlock()
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
-	return k.server.Database(ctx)
+	dsn, err := k.server.Database(ctx)
+	if err != nil {
+		return "", err
+	}
+	c, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return "", err
+	}
+	_, err = c.Exec(ctx, vendorTable)
+	return dsn, errors.Join(err, c.Close(ctx))
 }
 
-// calm counts how often the server has ended so far; same tells whether it has not ended since.
+// calm waits until the server is up and tells how often it has ended so far; same tells whether it
+// has not ended since.
 func (k *cluster) calm() int64 {
 	if k == nil {
 		return 0
 	}
+	k.mu.RLock()
+	defer k.mu.RUnlock()
 	return k.ends.Load()
 }
 
-func (k *cluster) same(calm int64) bool { return k.calm() == calm }
+func (k *cluster) same(calm int64) bool { return k == nil || k.ends.Load() == calm }
 
-// await returns when the server is up.
-func (k *cluster) await() {
-	if k != nil {
-		k.mu.RLock()
-		defer k.mu.RUnlock()
-	}
-}
-
-// torment kills the server every few seconds until nothing is left to do.
+// torment kills the server every 8 to 20 s until nothing is left to do.
 func (k *cluster) torment(left *atomic.Int64, rng *rand.Rand) (map[string]int, error) {
 	killed := map[string]int{}
 	for left.Load() > 0 {
-		next := time.Now().Add(5*time.Second + time.Duration(rng.IntN(10_000))*time.Millisecond)
+		next := time.Now().Add(8*time.Second + time.Duration(rng.IntN(12_000))*time.Millisecond)
 		for left.Load() > 0 && time.Now().Before(next) {
 			time.Sleep(20 * time.Millisecond)
 		}
@@ -81,7 +88,5 @@ func (k *cluster) fell() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
-	err := k.server.Start(ctx)
-	k.ends.Add(1) // whoever began while it was down is excused too
-	return err
+	return k.server.Start(ctx)
 }

@@ -1,19 +1,27 @@
 // Command crashtest kills processes that use an outbox, at every step of their work, and counts
-// what a service saw of it.
+// what the platform saw of it.
 //
-//	go run ./internal/crashtest -n 10000
+//	go run ./internal/crashtest -n 10000 [-store bolt|postgres|both]
 //
-// The parent plays the service: it executes what reaches it in time, drops every tenth answer after
-// the execution, loses requests, executes some late, refuses some, and keeps the only truth: how
-// often each reference was executed, also written to the file effects.log of each campaign. Its
-// children are real processes on one bbolt file, one after another; each puts items, sends and
-// resolves, and is killed (SIGKILL) at a named point, at a random moment, or in the middle of a
-// write; then that write may be torn as a loss of power would: half of the journal's last record is
-// spoilt, the newest meta page destroyed, or the file cut to what was known to be on disk. Some
-// children migrate an older file, compact, or rotate keys.
+// The parent runs the sandbox: it checks TLS, token, signature and timestamp of each message, drops
+// every tenth answer of its application after the execution, loses exchanges, executes some late,
+// refuses some, and keeps the only truth: its own list of what was executed, in order. The children
+// are real processes, several beside each other. Those of one campaign come one after another and share
+// one bbolt file or one database, and all share one token. Each puts items, sends and resolves
+// through the client of the application, and is killed (SIGKILL) at a named point, at a random moment,
+// or in the middle of a write.
 //
-// After every few crashes a child finishes the work in peace and everything is counted: each
-// reference that a caller was told of executed exactly once and in the order of its key, each answer
-// that a caller saw still there. Anything else is a failure, printed with the directory of its
-// campaign.
+// On bbolt that write may then be torn as a loss of power would: half of the journal's last record is
+// spoilt, the newest meta page destroyed, or the file cut to what was known to be on disk. With
+// PostgreSQL the server itself is killed now and then, under everybody, and beside some children
+// a second one works on the same database. Some children migrate an older store, compact, or rotate
+// keys, and some hold a signed message until it has expired.
+//
+// After every few crashes a child finishes the work without being killed and everything is counted:
+// each reference that a caller was told of executed exactly once and in the order of its key, each
+// answer that a caller saw still there, each kept answer that of the execution. Anything else is a
+// failure, printed with the directory of its campaign; so is a point at which nobody died.
+//
+// Times are short (see times.go). That is safe on a busy machine because the sandbox goes by the same
+// clock and never executes what would come later than it is allowed to.
 package main

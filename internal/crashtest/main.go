@@ -43,7 +43,7 @@ func main() {
 	}
 }
 
-// one is the campaigns of one store. Below coverFrom crashes chance may leave a point out.
+// one is the campaigns of one store.
 func one(out io.Writer, store, dir string, n, parallel int, seed uint64) (err error) {
 	if dir == "" {
 		if dir, err = os.MkdirTemp("", "crash"); err != nil {
@@ -68,13 +68,16 @@ func one(out io.Writer, store, dir string, n, parallel int, seed uint64) (err er
 		if f.pg, err = newCluster(); err != nil {
 			return err
 		}
-		defer f.pg.server.Stop()
+		defer func() { err = errors.Join(err, f.pg.server.Stop()) }()
 	}
 	t, err := f.run(n, parallel)
 	t.print(out)
 	p.behaved().print(out)
 	fmt.Fprintf(out, "seed %d, %s\n", seed, time.Now().Format(time.DateOnly))
-	return errors.Join(err, verdict(t, p.behaved(), n))
+	if err != nil {
+		return err
+	}
+	return verdict(t, p.behaved(), n)
 }
 
 // verdict says what a campaign did not show.

@@ -51,6 +51,27 @@ var points = []point{
 	{"migrate.before", 1, boltStore},
 	{"migrate.derived", 1, boltStore},
 	{"migrate.after", 1, boltStore},
+
+	{"postgres.insert.before", 3, pgStore},
+	{"postgres.insert.during", 3, pgStore},
+	{"postgres.insert.after", 3, pgStore},
+	{"postgres.claim.before", 5, pgStore},
+	{"postgres.claim.during", 5, pgStore},
+	{"postgres.claim.after", 5, pgStore},
+	{"postgres.swap.before", 6, pgStore},
+	{"postgres.swap.during", 6, pgStore},
+	{"postgres.swap.after", 6, pgStore},
+	{"postgres.mark.before", 1, pgStore},
+	{"postgres.mark.after", 1, pgStore},
+	{"postgres.join.before", 1, pgStore},
+	{"postgres.join.during", 1, pgStore},
+	{"postgres.join.after", 1, pgStore},
+	{"vendor.before", 1, pgStore},
+	{"vendor.during", 1, pgStore},
+	{"vendor.after", 1, pgStore},
+	{"postgres.migrate.before", 1, pgStore},
+	{"postgres.migrate.step", 2, pgStore},
+	{"postgres.migrate.after", 1, pgStore},
 }
 
 // pointsOf are those that a store has.

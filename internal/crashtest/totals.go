@@ -76,11 +76,11 @@ func (r *totals) good() bool { return r.Lost+r.Doubled+r.Disorder == 0 && r.Chec
 func (r *totals) print(w io.Writer) {
 	fmt.Fprintf(w, "store %s\n", r.Store)
 	for _, p := range pointsOf(r.Store) {
-		fmt.Fprintf(w, "  %-20s %6d\n", p.name, r.Crashes[p.name])
+		fmt.Fprintf(w, "  %-24s %6d\n", p.name, r.Crashes[p.name])
 	}
 	for _, m := range []map[string]int{r.Torn, r.Servers} {
 		for _, k := range slices.Sorted(maps.Keys(m)) {
-			fmt.Fprintf(w, "  %-20s %6d\n", k, m[k])
+			fmt.Fprintf(w, "  %-24s %6d\n", k, m[k])
 		}
 	}
 	fmt.Fprintf(w, "  crashes %d in %v; %d children did not come to their point, %d found no server\n",

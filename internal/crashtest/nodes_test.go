@@ -1,0 +1,272 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ehealth-continuity/ehealth/internal/appclient"
+	"github.com/ehealth-continuity/ehealth/internal/pgtest"
+	"github.com/ehealth-continuity/ehealth/postgres"
+	"github.com/ehealth-continuity/ehealth/resilience/outbox"
+)
+
+// nodeProcess is a node in a process of its own.
+type nodeProcess struct {
+	t     *testing.T
+	cmd   *exec.Cmd
+	stdin io.Closer
+	said  chan report
+	ended chan error
+}
+
+func startNode(t *testing.T, pl plan) *nodeProcess {
+	t.Helper()
+	pl.Node = true
+	args, err := json.Marshal(pl)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &nodeProcess{t: t, cmd: exec.Command(exe), said: make(chan report, 100), ended: make(chan error, 1)}
+	n.cmd.Env = append(os.Environ(), childEnv+"="+string(args))
+	n.cmd.Stderr = t.Output()
+	out, err := n.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n.stdin, err = n.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			var r report
+			if json.Unmarshal(lines.Bytes(), &r) == nil {
+				n.said <- r
+			}
+		}
+		close(n.said)
+		n.ended <- n.cmd.Wait()
+	}()
+	t.Cleanup(func() { _ = n.cmd.Process.Kill() })
+	return n
+}
+
+const nodeLimit = time.Minute
+
+// hear waits until the node says something.
+func (n *nodeProcess) hear(what string) report {
+	n.t.Helper()
+	limit := time.After(nodeLimit)
+	for {
+		select {
+		case r, ok := <-n.said:
+			if !ok {
+				n.t.Fatalf("a node ended before it said %q", what)
+			}
+			if r.What == "fatal" {
+				n.t.Fatalf("a node could not work: %s", r.Text)
+			}
+			if r.What == what {
+				return r
+			}
+		case <-limit:
+			n.t.Fatalf("a node did not say %q", what)
+		}
+	}
+}
+
+func (n *nodeProcess) signal(s syscall.Signal) {
+	n.t.Helper()
+	if err := n.cmd.Process.Signal(s); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// end waits for the end of the process.
+func (n *nodeProcess) end() error {
+	n.t.Helper()
+	select {
+	case err := <-n.ended:
+		return err
+	case <-time.After(nodeLimit):
+		n.t.Fatal("a node does not end")
+		return nil
+	}
+}
+
+// stop ends a node in order.
+func (n *nodeProcess) stop() {
+	n.t.Helper()
+	_ = n.stdin.Close()
+	if err := n.end(); err != nil {
+		n.t.Errorf("a node that was told to stop: %v", err)
+	}
+}
+
+// counter puts items of six keys, one after another.
+type counter struct {
+	box  *outbox.Box
+	mu   sync.Mutex
+	refs []string // in the order of putting
+}
+
+func (c *counter) put(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := len(c.refs)
+	ref := fmt.Sprintf("p%c000%06d", 'a'+rune(n%6), n)
+	_, err := c.box.Put(ctx, outbox.Item{Kind: appclient.Kind, Key: keyOf(ref), Ref: ref, Payload: []byte(ref)})
+	if err == nil {
+		c.refs = append(c.refs, ref)
+	}
+	return err
+}
+
+// TestThreeNodes: three processes share the queue, the tokens and the lines of one PostgreSQL. One is killed with a
+// message under way, one is stopped for longer than its lease and then goes on with what it was doing, one is
+// restarted; the platform drops every tenth answer. Each write happens once, in the order of its key, and each identity
+// logs in once.
+func TestThreeNodes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("kills processes for a while")
+	}
+	dsn := pgtest.DSN(t)
+	ctx, dir := t.Context(), t.TempDir()
+	const people = 2
+	p, err := newPlatform(dir, 1, people)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if err := p.misbehave(lostAnswers); err != nil {
+		t.Fatal(err)
+	}
+	desk, store := openDesk(t, dsn)
+	pl := plan{World: dir, Dir: dir, DSN: dsn, Keys: []int{1}}
+	put := func(n int) {
+		t.Helper()
+		for range n {
+			if err := desk.put(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	put(12)
+
+	// One is stopped with a signed message in its hands.
+	holding := pl
+	holding.Hold = true
+	paused := startNode(t, holding)
+	held := paused.hear("holding").Ref
+	paused.signal(syscall.SIGSTOP)
+
+	// One is killed when the first message has left.
+	dying := pl
+	dying.Point, dying.Hit = "send.written", 1
+	killed, restarted := startNode(t, dying), startNode(t, pl)
+	restarted.hear("ready")
+	put(12)
+	if err := waitFor(nodeLimit, func() (bool, error) {
+		select {
+		case err := <-killed.ended:
+			if st, ok := killed.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || st.Signal() != syscall.SIGKILL {
+				return false, fmt.Errorf("the node that was to be killed: %w", err)
+			}
+			return true, nil
+		default:
+			return false, desk.put(ctx) // until it has something to send
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+
+	// One is restarted in the middle of its work.
+	restarted.stop()
+	put(12)
+	again := startNode(t, pl)
+	again.hear("ready")
+
+	// The stopped one wakes when its item was taken over and carried out by another.
+	if err := waitFor(nodeLimit, func() (bool, error) { return p.AppExecuted(held) > 0, nil }); err != nil {
+		t.Fatalf("the item of the stopped node: %v", err)
+	}
+	before := p.behaved().Expired
+	paused.signal(syscall.SIGCONT)
+	if err := waitFor(nodeLimit, func() (bool, error) { return p.behaved().Expired > before, nil }); err != nil {
+		t.Fatalf("the stale message of the node that woke: %v", err)
+	}
+	put(24)
+	if err := waitFor(nodeLimit, func() (bool, error) {
+		c, err := store.Count(ctx)
+		return c.Open() == 0 && c.Of(outbox.Done) == len(desk.refs), err
+	}); err != nil {
+		c, _ := store.Count(ctx)
+		t.Fatalf("not everything was done: %v: %+v", err, c)
+	}
+	again.stop()
+	paused.stop()
+	count(t, p, desk, people)
+}
+
+// openDesk opens a box that only puts.
+func openDesk(t *testing.T, dsn string) (*counter, outbox.Store) {
+	t.Helper()
+	db, err := postgres.Open(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := sealingKey(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := db.Outbox()
+	box, err := outbox.Open(t.Context(), store, outbox.NewKeys(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = box.Close(); db.Close() })
+	return &counter{box: box}, store
+}
+
+// count compares what the platform did with what was put.
+func count(t *testing.T, p *platform, desk *counter, people int) {
+	t.Helper()
+	b := p.behaved()
+	b.print(t.Output())
+	done, order := map[string]int{}, map[string][]string{}
+	for _, e := range p.AppExecutions() {
+		done[e.Reference]++
+		order[e.OrderingKey] = append(order[e.OrderingKey], e.Reference)
+	}
+	for _, ref := range desk.refs {
+		if done[ref] != 1 {
+			t.Errorf("%s was executed %d times", ref, done[ref])
+		}
+	}
+	for _, refs := range order {
+		if !slices.IsSorted(refs) {
+			t.Errorf("out of order: %v", refs)
+		}
+	}
+	sts := p.State().Requests["sts"]
+	if b.Effects != len(desk.refs) || b.Doubles != 0 || b.Dropped == 0 || b.Expired == 0 || b.Tokens != people || sts != people {
+		t.Errorf("%d items, %d requests to the STS, %+v", len(desk.refs), sts, b)
+	}
+}
