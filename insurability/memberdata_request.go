@@ -168,6 +168,10 @@ func decodeSAML[T any](doc []byte, root string, v *T, wire func(*T, *codec)) err
 	if err != nil {
 		return errDocument
 	}
+	return decodeSAMLNode(n, root, v, wire)
+}
+
+func decodeSAMLNode[T any](n *xmltree.Node, root string, v *T, wire func(*T, *codec)) error {
 	if !n.Is(nsSAMLP, root) {
 		return &MessageError{Path: root, Reason: "another element stands in its place"}
 	}

@@ -3,7 +3,6 @@ package insurability
 import (
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -110,15 +109,15 @@ func (a *MemberDataAnswer) UnmarshalBinary(b []byte) error {
 	}
 	req := &MemberDataRequest{CommonInput: CommonInput{InputReference: s.Reference}}
 	if err := req.Query.decode(s.Question); err != nil {
-		return errors.Join(ErrStoredAnswer, err)
+		return fmt.Errorf("%w: %w", ErrStoredAnswer, err)
 	}
-	n, err := xmltree.Parse(s.Answer, memberLimits)
+	n, err := xmltree.Parse(s.Answer, xmltree.Limits{})
 	if err != nil {
 		return ErrStoredAnswer
 	}
 	r, err := decodeMemberDataResponse(n)
 	if err != nil {
-		return errors.Join(ErrStoredAnswer, err)
+		return fmt.Errorf("%w: %w", ErrStoredAnswer, err)
 	}
 	r.Provenance = Provenance{
 		Source: Source(s.Source), Endpoint: s.Endpoint, ConsultedAt: s.ConsultedAt, Attempts: s.Attempts,
@@ -126,7 +125,7 @@ func (a *MemberDataAnswer) UnmarshalBinary(b []byte) error {
 	}
 	read, err := answerMemberData(req, r)
 	if err != nil {
-		return errors.Join(ErrStoredAnswer, err)
+		return fmt.Errorf("%w: %w", ErrStoredAnswer, err)
 	}
 	*a = *read
 	return nil
