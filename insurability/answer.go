@@ -14,15 +14,21 @@ type Source uint8
 const (
 	Live      Source = iota + 1 // the service's usual address
 	Alternate                   // another address of the service: the insurers' own line
+	Stored                      // no address answered; this is what one said less than 30 days ago
+	Unknown                     // no address answered, and nothing is stored: ask the patient
 )
 
-// String returns "live" or "alternate".
+// String returns "live", "alternate", "stored" or "unknown".
 func (s Source) String() string {
 	switch s {
 	case Live:
 		return "live"
 	case Alternate:
 		return "alternate"
+	case Stored:
+		return "stored"
+	case Unknown:
+		return "unknown"
 	default:
 		return "none"
 	}
@@ -43,10 +49,21 @@ const NoticeUnknown = "D-INS-UNKNOWN"
 type Provenance struct {
 	Source      Source
 	Endpoint    string    // URL that answered
-	ConsultedAt time.Time // when the answer was complete
+	ConsultedAt time.Time // when the answer was complete, on this computer's clock
 	Attempts    int       // how often the question was sent
 	MessageID   string    // wsa:MessageID of the answer, for support; "" when it had none
-	Notice      string    // id of the text to show: "" for Live, NoticeDirect for Alternate
+	// Notice is the id of the text to show: "" for Live, NoticeDirect, NoticeStored, NoticeUnknown. Message makes the text.
+	Notice string
+
+	// Age is how old a stored answer is; 0 for the others.
+	Age time.Duration
+	// PaymentGuaranteed: the insurer has bound himself to pay. It is set by [Client.Check] with [WithStored] only, when the
+	// answer is positive and holds a payment approval and the procedure gives the caller's profession that guarantee.
+	PaymentGuaranteed bool
+	// Cause is why no address answered, a *fault.Error; set for Stored and Unknown.
+	Cause error
+	// Recheck names the check that follows when the service is back, for [Client.Recheck]; "" when there is none.
+	Recheck string
 }
 
 // References of one question, for the invoice and for support.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ehealth-continuity/ehealth/cache"
 	"github.com/ehealth-continuity/ehealth/fault"
 	"github.com/ehealth-continuity/ehealth/internal/exchange"
 	"github.com/ehealth-continuity/ehealth/internal/xmltree"
@@ -37,6 +38,8 @@ type Client struct {
 	origin Origin
 	refs   *references
 	conf   Config
+
+	rechecks *rechecks
 }
 
 // Config is the resolved configuration of a [Client].
@@ -44,7 +47,12 @@ type Config struct {
 	Timeout               time.Duration // of one question, over all addresses
 	Test                  bool          // value of IsTest
 	PharmacistRequestType string        // one character
-	MemberDataAction      string        // SOAPAction of MemberData questions; "" is sent as an empty header
+	// Stored and Environment are those of [WithStored] and [WithEnvironment]; nil and "" without them.
+	Stored      *cache.Answers
+	Environment string
+
+	hooks            *hooks // a pointer, so that values of Config can be compared
+	MemberDataAction string // SOAPAction of MemberData questions; "" is sent as an empty header
 }
 
 // Option changes a default of [New].
@@ -97,7 +105,7 @@ func New(x *exchange.Exchanger, sec exchange.Security, caller Caller, software S
 	if !software.Licence.complete() {
 		return nil, ErrLicence
 	}
-	conf := Config{Timeout: DefaultTimeout, PharmacistRequestType: DefaultRequestType}
+	conf := Config{Timeout: DefaultTimeout, PharmacistRequestType: DefaultRequestType, hooks: new(hooks)}
 	for _, o := range opts {
 		if err := o(&conf); err != nil {
 			return nil, err
@@ -111,11 +119,17 @@ func New(x *exchange.Exchanger, sec exchange.Security, caller Caller, software S
 		Package: Package(software), SiteID: caller.SiteID,
 		CareProvider: caller.careProvider(),
 	}
-	return &Client{x: x, sec: sec, caller: caller, origin: origin, refs: refs, conf: conf}, nil
+	return &Client{
+		x: x, sec: sec, caller: caller, origin: origin, refs: refs, conf: conf, rechecks: newRechecks(conf.hooks.onRecheck),
+	}, nil
 }
 
 // Config returns the resolved configuration.
-func (c *Client) Config() Config { return c.conf }
+func (c *Client) Config() Config {
+	conf := c.conf
+	conf.hooks = nil
+	return conf
+}
 
 // Check asks whether a patient is insured. It asks the pharmacist service for pharmacies, generic insurability for all
 // others, and ends within the configured timeout.
@@ -123,27 +137,24 @@ func (c *Client) Config() Config { return c.conf }
 // The error is always a *[fault.Error]. When the platform refuses the question it wraps a [*MessageFault], a [*Refusal]
 // or a [*StatusError]; when the question was not sent, one of the Err values of this package. Notice "D-INS-UNKNOWN"
 // tells that no address gave a usable answer.
+//
+// With [WithStored] an answer from the store is an Answer like the others, of Source Stored. When there is none either,
+// two values are returned: the error that says why, and an Answer of Source Unknown that says what to do now. In all other
+// cases an error comes alone.
 func (c *Client) Check(ctx context.Context, q Query) (*Answer, error) {
+	today := Today()
 	if c.caller.pharmacy() {
 		req, err := c.NewPharmacistRequest(q)
 		if err != nil {
 			return nil, err
 		}
-		r, err := c.askPharmacist(ctx, opCheck, req)
-		if err != nil {
-			return nil, err
-		}
-		return answerPharmacist(req, r), nil
+		return climb(ctx, c, c.pharmacistQuestion(q, req, today))
 	}
 	req, err := c.NewGenInsRequest(q)
 	if err != nil {
 		return nil, err
 	}
-	r, err := c.askGenIns(ctx, opCheck, req)
-	if err != nil {
-		return nil, err
-	}
-	return answerGenIns(req, r), nil
+	return climb(ctx, c, c.genInsQuestion(q, req, today))
 }
 
 const (
