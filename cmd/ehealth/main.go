@@ -8,6 +8,7 @@
 //	ehealth insurability SSIN --config FILE        is this patient insured?
 //	ehealth seal --keystore P12 --password-file F --to ETK --in PLAIN --out SEALED
 //	ehealth open --keystore P12 --password-file F --in SEALED --out PLAIN
+//	ehealth outbox list|show|… --config FILE       the writes that wait
 //
 // Client commands read their configuration from a JSON file (the sandbox writes one), and
 // secrets only from files. With --json they write one JSON object to standard output.
@@ -51,6 +52,7 @@ type cli struct {
 	Insurability insurabilityCmd `cmd:"" help:"Ask whether a patient is insured."`
 	Seal         sealCmd         `cmd:"" help:"Seal a file for recipients."`
 	Open         openCmd         `cmd:"" help:"Open a sealed file."`
+	Outbox       outboxCmd       `cmd:"" help:"Look after the writes that wait."`
 }
 
 // streams is where a command writes: results to out, everything else to err.
@@ -146,6 +148,9 @@ func report(io streams, err error) int {
 		if werr := writeJSON(io.out, said); werr != nil {
 			fmt.Fprintln(io.err, "ehealth:", werr)
 		}
+	}
+	if left, ok := errors.AsType[drainError](err); ok {
+		return left.code
 	}
 	return exitCode(fe)
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +21,7 @@ type openCmd struct {
 	Policy string `help:"What the message must fulfil: non-repudiation or without-non-repudiation, with switches after commas." default:"without-non-repudiation" placeholder:"NAME"`
 	At     string `help:"When the message was received (RFC 3339): certificates must have been valid then." placeholder:"TIME"`
 	JSON   bool   `help:"Write the verification report as one JSON object." name:"json"`
+	Reveal bool   `help:"Show the sender's number and name."`
 	In     string `help:"File to open." placeholder:"SEALED" required:""`
 	Out    string `help:"File to write; not touched when the message is refused." placeholder:"PLAIN" required:""`
 }
@@ -100,20 +103,27 @@ func (c *openCmd) opener() (*etee.Opener, []etee.OpenOption, error) {
 	return opener, opts, err
 }
 
-// sender is whom the outer certificate speaks for. Whoever opens a message must know from whom it is.
+// sender is whom the outer certificate speaks for. Number and name are a person's in most cases: they show only when asked for.
 type sender struct {
 	Type        string `json:"type"`
-	Number      string `json:"number"`
 	Application string `json:"application,omitempty"`
+	Certificate string `json:"certificate_sha256"`
+	Number      string `json:"number,omitempty"`
 	Name        string `json:"name,omitempty"`
 }
 
-func senderOf(r *etee.Report) *sender {
+func senderOf(r *etee.Report, reveal bool) *sender {
+	sum := sha256.Sum256(r.Authentication.Raw)
+	out := &sender{Certificate: hex.EncodeToString(sum[:])}
 	s, err := r.Sender()
 	if err != nil { // a certificate of another kind, which the trust anchors vouch for
-		return nil
+		return out
 	}
-	return &sender{string(s.Type), s.Reveal(), s.Application, s.RevealName()}
+	out.Type, out.Application = string(s.Type), s.Application
+	if reveal {
+		out.Number, out.Name = s.Reveal(), s.RevealName()
+	}
+	return out
 }
 
 // writeReport writes the report and, for a message that was accepted, its sender.
@@ -133,7 +143,7 @@ func writeReport(w io.Writer, r *etee.Report, from *sender) error {
 }
 
 func (c *openCmd) tell(s streams, r *etee.Report) error {
-	from := senderOf(r)
+	from := senderOf(r, c.Reveal)
 	for _, w := range r.Warnings {
 		fmt.Fprintf(s.err, "ehealth: warning: %s\n", string(w))
 	}
@@ -141,8 +151,12 @@ func (c *openCmd) tell(s streams, r *etee.Report) error {
 		return writeReport(s.out, r, from)
 	}
 	t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	if from != nil {
-		fmt.Fprintf(t, "sender\t%s %s %s\n", from.Type, from.Number, from.Name)
+	for _, row := range [...][2]string{
+		{"sender", from.Type}, {"application", from.Application}, {"number", from.Number}, {"name", from.Name}, {"certificate", from.Certificate},
+	} {
+		if row[1] != "" {
+			fmt.Fprintf(t, "%s\t%s\n", row[0], row[1])
+		}
 	}
 	if !r.SigningTime.IsZero() {
 		fmt.Fprintf(t, "signed\t%s\n", r.SigningTime.Local().Format("2006-01-02 15:04:05"))
