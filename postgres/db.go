@@ -42,6 +42,7 @@ type DB struct {
 	schema   string
 	instance [16]byte // names this schema among all in the world
 	maxConns int
+	maxHold  time.Duration // [MaxHold]
 	locks    chan struct{}
 	locked   keyed
 
@@ -146,7 +147,7 @@ func OpenShared(ctx context.Context, acquire Acquire, opts ...Option) (*DB, erro
 }
 
 func newDB(opts []Option) (*DB, error) {
-	d := &DB{schema: DefaultSchema, maxConns: DefaultMaxConns, locks: make(chan struct{}, DefaultLocks)}
+	d := &DB{schema: DefaultSchema, maxConns: DefaultMaxConns, maxHold: MaxHold, locks: make(chan struct{}, DefaultLocks)}
 	for _, o := range opts {
 		if err := o(d); err != nil {
 			return nil, err

@@ -19,7 +19,7 @@ func wrap(op string, write bool, err error) error {
 	if err == nil || plain(err) {
 		return err
 	}
-	fe := &fault.Error{Op: "postgres." + op, Service: service, Kind: fault.Unavailable, Outcome: outcome(write, err), Err: err}
+	fe := &fault.Error{Op: "postgres." + op, Service: service, Kind: fault.Local, Outcome: outcome(write, err), Err: err}
 	pe, isPG := errors.AsType[*pgconn.PgError](err)
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -37,7 +37,8 @@ func wrap(op string, write bool, err error) error {
 		}
 	case errors.Is(err, errPoolClosed):
 		fe.Err = errors.Join(outbox.ErrClosed, err)
-		fe.Kind = fault.Local
+	case passing(err):
+		fe.Kind = fault.Unavailable
 	}
 	return fe
 }

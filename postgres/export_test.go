@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -13,6 +14,9 @@ func (d *DB) TestOutbox() *Outbox {
 	s.test = true
 	return s
 }
+
+// SetMaxHold shortens [MaxHold].
+func (d *DB) SetMaxHold(t time.Duration) { d.maxHold = t }
 
 // OpenVersion leaves a schema as an older program would.
 func OpenVersion(ctx context.Context, dsn string, version int) error {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/ehealth-continuity/ehealth/internal/crashtest/fail"
 	"github.com/ehealth-continuity/ehealth/resilience/outbox"
@@ -100,6 +101,9 @@ func unstamp(n int64) time.Time {
 	return time.Unix(0, n).UTC()
 }
 
+// uuid is how the driver knows 16 bytes, in all its modes.
+func uuid(b [16]byte) pgtype.UUID { return pgtype.UUID{Bytes: b, Valid: true} }
+
 func notNil(b []byte) []byte {
 	if b == nil {
 		return []byte{}
@@ -118,7 +122,7 @@ func (s *Outbox) clock(c *outbox.Claim) any {
 // columns of an entry, for functions and lists.
 func columns(e *outbox.Entry) []any {
 	return []any{
-		[16]byte(e.ID), [16]byte(e.Line), string(e.Kind), int16(e.State), int16(e.Priority), int64(e.Attempt),
+		uuid(e.ID), uuid(e.Line), string(e.Kind), int16(e.State), int16(e.Priority), int64(e.Attempt),
 		stamp(e.Due), stamp(e.Expires), stamp(e.Changed), notNil(e.Meta), e.Payload, e.Answer,
 	}
 }
@@ -207,7 +211,7 @@ func (s *Outbox) Insert(ctx context.Context, e outbox.Entry, c *outbox.Claim) (i
 func (s *Outbox) mine(ctx context.Context, conn *pgx.Conn, e *outbox.Entry, c *outbox.Claim) (outbox.Inserted, error) {
 	var seq int64
 	var meta []byte
-	err := conn.QueryRow(ctx, s.d.sql("SELECT seq, meta FROM @.item WHERE id = $1"), [16]byte(e.ID)).Scan(&seq, &meta)
+	err := conn.QueryRow(ctx, s.d.sql("SELECT seq, meta FROM @.item WHERE id = $1"), uuid(e.ID)).Scan(&seq, &meta)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return outbox.Inserted{}, err
 	}
@@ -219,7 +223,7 @@ func (s *Outbox) mine(ctx context.Context, conn *pgx.Conn, e *outbox.Entry, c *o
 		return in, nil
 	}
 	var epoch int64
-	err = conn.QueryRow(ctx, s.d.sql("SELECT epoch FROM @.line WHERE line = $1 AND owner = $2 AND until <> 0"), [16]byte(e.Line), c.Owner).Scan(&epoch)
+	err = conn.QueryRow(ctx, s.d.sql("SELECT epoch FROM @.line WHERE line = $1 AND owner = $2 AND until <> 0"), uuid(e.Line), c.Owner).Scan(&epoch)
 	switch {
 	case err == nil:
 		in.Lease = &outbox.Lease{Line: e.Line, Owner: c.Owner, Epoch: uint64(epoch), Until: c.Now.Add(c.For).Round(0).UTC()}
@@ -233,7 +237,7 @@ func (s *Outbox) mine(ctx context.Context, conn *pgx.Conn, e *outbox.Entry, c *o
 func (s *Outbox) Load(ctx context.Context, id outbox.ID) (e outbox.Entry, err error) {
 	load := func(q querier) error {
 		var r row
-		err := q.QueryRow(ctx, s.d.sql("SELECT "+whole+" FROM @.item WHERE id = $1"), [16]byte(id)).Scan(r.targets(true)...)
+		err := q.QueryRow(ctx, s.d.sql("SELECT "+whole+" FROM @.item WHERE id = $1"), uuid(id)).Scan(r.targets(true)...)
 		e = r.entry()
 		return noRows(err)
 	}
@@ -251,14 +255,15 @@ func (s *Outbox) Swap(ctx context.Context, e outbox.Entry, g outbox.Guard) error
 	if e.State == 0 || e.State > outbox.Cancelled || e.Priority > outbox.Background {
 		return outbox.ErrInvalid
 	}
-	var line *[16]byte
+	var line *pgtype.UUID
 	var owner *string
 	var epoch int64
 	if g.Lease != nil {
-		line, owner, epoch = (*[16]byte)(&g.Lease.Line), &g.Lease.Owner, int64(g.Lease.Epoch)
+		l := uuid(g.Lease.Line)
+		line, owner, epoch = &l, &g.Lease.Owner, int64(g.Lease.Epoch)
 	}
 	args := []any{
-		[16]byte(e.ID), int64(e.Rev), int16(e.State), int16(e.Priority), int64(e.Attempt), stamp(e.Due), stamp(e.Expires), stamp(e.Changed),
+		uuid(e.ID), int64(e.Rev), int16(e.State), int16(e.Priority), int64(e.Attempt), stamp(e.Due), stamp(e.Expires), stamp(e.Changed),
 		notNil(e.Meta), e.Payload, e.Answer, g.Drop, line, owner, epoch, g.Release,
 	}
 	var next *string
@@ -291,7 +296,7 @@ func (s *Outbox) Swap(ctx context.Context, e outbox.Entry, g outbox.Guard) error
 func (s *Outbox) swapped(ctx context.Context, c *pgx.Conn, e *outbox.Entry) error {
 	var rev int64
 	var meta []byte
-	err := c.QueryRow(ctx, s.d.sql("SELECT rev, meta FROM @.item WHERE id = $1"), [16]byte(e.ID)).Scan(&rev, &meta)
+	err := c.QueryRow(ctx, s.d.sql("SELECT rev, meta FROM @.item WHERE id = $1"), uuid(e.ID)).Scan(&rev, &meta)
 	switch {
 	case err != nil:
 		return noRows(err)
@@ -307,7 +312,12 @@ func (s *Outbox) Claim(ctx context.Context, c outbox.Claim) (out outbox.Claimed,
 	for i, k := range c.Kinds {
 		kinds[i] = string(k)
 	}
-	args := []any{c.Owner, stamp(c.Now), int64(c.For), (*[16]byte)(c.Line), kinds, c.Urgent, s.clock(&c)}
+	var line *pgtype.UUID
+	if c.Line != nil {
+		l := uuid(*c.Line)
+		line = &l
+	}
+	args := []any{c.Owner, stamp(c.Now), int64(c.For), line, kinds, c.Urgent, s.clock(&c)}
 	fail.Point("postgres.claim.before")
 	err = s.run(ctx, "Claim", true, 0, func(conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, s.d.sql("SELECT c.code, c.o_left, c.o_epoch, c.o_next, (c.i).* FROM @.claim($1,$2,$3,$4,$5,$6,$7) c"), args...)
@@ -355,7 +365,7 @@ func scanClaimed(rows pgx.Rows, c *outbox.Claim) (out outbox.Claimed, err error)
 func (s *Outbox) Release(ctx context.Context, l outbox.Lease) error {
 	var freed bool
 	err := s.run(ctx, "Release", true, resultPatience, func(c *pgx.Conn) error {
-		return c.QueryRow(ctx, s.d.sql("SELECT @.release($1, $2, $3)"), [16]byte(l.Line), l.Owner, int64(l.Epoch)).Scan(&freed)
+		return c.QueryRow(ctx, s.d.sql("SELECT @.release($1, $2, $3)"), uuid(l.Line), l.Owner, int64(l.Epoch)).Scan(&freed)
 	})
 	if freed && err == nil {
 		s.wake.tell()
@@ -368,7 +378,7 @@ func (s *Outbox) Remove(ctx context.Context, id outbox.ID, rev uint64, reason st
 	again := false
 	return s.run(ctx, "Remove", true, resultPatience, func(c *pgx.Conn) error {
 		var code int
-		err := c.QueryRow(ctx, s.d.sql("SELECT @.remove($1, $2, $3)"), [16]byte(id), int64(rev), reason).Scan(&code)
+		err := c.QueryRow(ctx, s.d.sql("SELECT @.remove($1, $2, $3)"), uuid(id), int64(rev), reason).Scan(&code)
 		was := again
 		again = again || err != nil
 		switch {

@@ -47,7 +47,7 @@ func (l *listing) after(more []byte) error {
 	if len(more) != 24 {
 		return fmt.Errorf("%w: page", outbox.ErrInvalid)
 	}
-	id, n := [16]byte(more[8:]), len(l.args)
+	id, n := uuid([16]byte(more[8:])), len(l.args)
 	if l.order == "" {
 		l.where += fmt.Sprintf(" AND id > $%d", n+1)
 		l.args = append(l.args, id)

@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -145,14 +146,14 @@ func (t *tokens) Lock(ctx context.Context, key string) (unlock func(), err error
 		leave()
 		return nil, wrap("Tokens.Lock", false, err)
 	}
-	return func() {
+	return sync.OnceFunc(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), hangWait)
 		defer cancel()
 		_ = c.Close(ctx) // the lock ends with it at the latest when the server notices
 		<-t.d.locks
 		next()
 		leave()
-	}, nil
+	}), nil
 }
 
 // session returns a connection that holds the lock.
@@ -171,7 +172,7 @@ func (t *tokens) session(ctx context.Context, number int64) (*pgx.Conn, error) {
 		<-t.d.locks
 		return nil, err
 	}
-	idle := fmt.Sprintf("SET idle_session_timeout = %d", MaxHold.Milliseconds())
+	idle := fmt.Sprintf("SET idle_session_timeout = %d", t.d.maxHold.Milliseconds())
 	for _, sql := range append([]string{idle, "SET statement_timeout = 0", "SET lock_timeout = 0"}, steady...) {
 		if err == nil {
 			_, err = c.Exec(ctx, sql)

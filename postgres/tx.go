@@ -78,7 +78,7 @@ func (j *joined) probe(ctx context.Context, box *outbox.Box) error {
 	}
 	if same {
 		sql := j.schema.sql("SELECT EXISTS (SELECT FROM @.version WHERE version = 1 AND instance = $1)")
-		if err := j.tx.QueryRow(ctx, sql, j.schema.instance).Scan(&same); err != nil {
+		if err := j.tx.QueryRow(ctx, sql, uuid(j.schema.instance)).Scan(&same); err != nil {
 			return wrap("PutTx", false, err)
 		}
 	}
