@@ -32,3 +32,6 @@ func OpenVersion(ctx context.Context, dsn string, version int) error {
 	d.acquire = d.own.acquire
 	return errors.Join(d.migrate(ctx, version), d.Close())
 }
+
+// Versions is the newest version of a schema.
+func Versions() int { return len(migrations) }

@@ -57,12 +57,19 @@ type querier interface {
 
 // version is that of the schema; 0 = there is none.
 func (d *DB) version(ctx context.Context, q querier) (n int, err error) {
-	var there bool
-	if err := q.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", d.schema+".version").Scan(&there); err != nil || !there {
+	there, err := d.there(ctx, q)
+	if err != nil || !there {
 		return 0, err
 	}
 	err = q.QueryRow(ctx, d.sql("SELECT coalesce(max(version), 0) FROM @.version")).Scan(&n)
 	return n, err
+}
+
+// there tells whether the schema has tables. It reads them as rows: names looked up otherwise may come
+// from a cache that does not know yet what another node committed.
+func (d *DB) there(ctx context.Context, q querier) (yes bool, err error) {
+	err = q.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_catalog.pg_tables WHERE schemaname = $1 AND tablename = 'version')", d.schema).Scan(&yes)
+	return yes, err
 }
 
 func (d *DB) apply(ctx context.Context, tx pgx.Tx, upTo int) error {

@@ -72,8 +72,8 @@ func (j *joined) probe(ctx context.Context, box *outbox.Box) error {
 		}
 		return fmt.Errorf("%w: the box is not over PostgreSQL", outbox.ErrInvalid)
 	}
-	var same bool
-	if err := j.tx.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", j.schema.schema+".version").Scan(&same); err != nil {
+	same, err := j.schema.there(ctx, j.tx)
+	if err != nil {
 		return wrap("PutTx", false, err)
 	}
 	if same {

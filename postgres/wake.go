@@ -73,7 +73,8 @@ func (w *waker) speaking() {
 			return
 		case <-w.said:
 		}
-		ctx, cancel := context.WithTimeout(w.end, notifyWait)
+		// Not of w.end: a statement that is cancelled costs its connection, which may be somebody else's.
+		ctx, cancel := context.WithTimeout(context.Background(), notifyWait)
 		_ = w.d.once(ctx, func(c *pgx.Conn) error { // lost ones do not matter
 			_, err := c.Exec(ctx, w.d.sql("SELECT set_config('synchronous_commit', 'off', true), pg_notify('@.outbox', $1)"), w.node)
 			return err
