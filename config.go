@@ -123,11 +123,23 @@ type Config struct {
 	// ServiceList is read when Trust.ServiceList is set.
 	ServiceList ServiceList
 	// DataDir keeps what must survive a restart: the login token and what is known about
-	// addresses, encrypted, and the last good service list. "" = nothing is kept.
+	// addresses, stored answers, encrypted, and the last good service list. "" = nothing is kept.
 	DataDir string
 	// DataKey encrypts what is in DataDir; nil derives it from the private key of
 	// Identity, or keeps a random one in DataDir when that key cannot serve (cards, ECDSA).
 	DataKey *cache.Key
+	// Answers keeps answers about insurability for the 30 days in which they may stand in while no
+	// address answers (dossier 06 B.4.2), such as the store of package postgres for several nodes,
+	// which need the same DataKey. The platform seals what is in it, and closes it. nil = the file
+	// answers.db in DataDir, for one process: another one with the same DataDir keeps its answers in
+	// memory until the file is free.
+	Answers cache.RecordStore
+	// NoStoredAnswers keeps none: then an outage gives errors with notice D-INS-UNKNOWN.
+	NoStoredAnswers bool
+	// OnAnswers is told when answers cannot be stored or read, and OnRecheck what the platform says,
+	// when it is back, about a question that was answered without it. They must return soon.
+	OnAnswers func(cache.AnswersEvent)
+	OnRecheck func(insurability.Recheck)
 	// Outbox keeps writes until their fate is known, see [Platform.Outbox]; nil = there is none.
 	Outbox *Outbox
 	// Policy changes single numbers of the resilience policies; zero fields keep their

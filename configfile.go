@@ -45,6 +45,8 @@ type File struct {
 	} `json:"serviceList"`
 	// DataDir is [Config.DataDir].
 	DataDir string `json:"dataDir"`
+	// NoStoredAnswers is [Config.NoStoredAnswers].
+	NoStoredAnswers bool `json:"noStoredAnswers"`
 	// Outbox sets [Config.Outbox], whose handlers are the program's to add. File is relative to this
 	// file; Postgres is the address of a database, or PostgresFile a file that holds it.
 	Outbox *struct {
@@ -208,7 +210,7 @@ func (f *File) config(dir string) (cfg Config, err error) {
 			cfg.ServiceList.URLs = append(cfg.ServiceList.URLs, u)
 		}
 	}
-	cfg.DataDir = at(f.DataDir)
+	cfg.DataDir, cfg.NoStoredAnswers = at(f.DataDir), f.NoStoredAnswers
 	if o := f.Outbox; o != nil {
 		cfg.Outbox = &Outbox{File: at(o.File)}
 		if cfg.Outbox.Postgres, err = secret(o.Postgres, at(o.PostgresFile)); err != nil {

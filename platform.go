@@ -14,6 +14,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ehealth-continuity/ehealth/cache"
 	"github.com/ehealth-continuity/ehealth/insurability"
 	"github.com/ehealth-continuity/ehealth/internal/exchange"
 	"github.com/ehealth-continuity/ehealth/internal/telemetry"
@@ -42,6 +43,9 @@ type Platform struct {
 	// Outbox keeps writes until their fate is known; nil without Config.Outbox. Use
 	// [Platform.Write] where a person waits, and Put where nobody does.
 	Outbox *outbox.Box
+	// Answers holds what stands in while insurability cannot be asked; nil without DataDir and
+	// Config.Answers.
+	Answers *cache.Answers
 	// Expiry is the state of the eHealth certificate when the platform was opened; show
 	// its notice when it has one (30, 14 and 7 days before the end).
 	Expiry keystore.Warning
@@ -134,9 +138,11 @@ func (p *Platform) wire(ctx context.Context, login, hok keystore.Credential) err
 	if p.security, err = p.session(ctx, x, login, hok); err != nil {
 		return err
 	}
+	if err := p.openAnswers(ctx, hok); err != nil {
+		return err
+	}
 	p.Insurability, err = insurability.New(x, p.security, cfg.Caller,
-		insurability.Software{Name: cfg.Software.Name, Licence: cfg.Software.Licence},
-		insurability.WithTimeout(cfg.InsurabilityTimeout))
+		insurability.Software{Name: cfg.Software.Name, Licence: cfg.Software.Licence}, p.insurabilityOptions()...)
 	if err != nil {
 		return err
 	}
@@ -317,7 +323,7 @@ func (p *Platform) credential(ctx context.Context, src keystore.Source) (keystor
 // connections and releases the key stores. Calls under way are not cut off; end their contexts
 // for that.
 func (p *Platform) Close() error {
-	errs := []error{p.queue.close()}
+	errs := []error{p.queue.close(), p.closeAnswers()}
 	if p.Tokens != nil {
 		errs = append(errs, p.Tokens.Close())
 	}

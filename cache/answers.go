@@ -73,6 +73,8 @@ type Answers struct {
 	opt    answersOptions
 	reopen func() (RecordStore, error) // nil = there is nothing to take over
 
+	closing RecordStore // what NewAnswers was given
+
 	mu      sync.Mutex
 	store   RecordStore // nil = memory only
 	waiting map[AnswerID]*write
@@ -116,9 +118,9 @@ func WithPurge(d time.Duration) AnswersOption {
 	}
 }
 
-// WithTakeOver lets [OpenAnswers] succeed although another process has the file open: answers are
-// then kept in memory only, and the file is tried again every so often; 0 = [DefaultTakeOver],
-// negative = never again. Without this option it fails with [ErrInUse].
+// WithTakeOver lets [OpenAnswers] succeed although another process has the file open, and
+// [NewAnswers] although the store cannot be reached: answers are then kept in memory only, and the
+// store is tried again every so often; 0 = [DefaultTakeOver], negative = never again.
 func WithTakeOver(every time.Duration) AnswersOption {
 	return func(o *answersOptions) error {
 		if every == 0 {
@@ -150,7 +152,7 @@ const (
 	Damaged                               // a record, or the file, was damaged and set aside
 	NotPurged                             // what is no longer valid could not be removed
 	InUse                                 // another process has the file open: memory only
-	TakenOver                             // it has not any more: the file is ours
+	TakenOver                             // the file is free, or the store can be reached, at last
 )
 
 var answersEvents = [...]string{"unknown", "not stored", "not read", "damaged", "not purged", "in use", "taken over"}
@@ -170,17 +172,27 @@ type AnswersEvent struct {
 }
 
 // NewAnswers returns answers over store, which Close closes; a nil store keeps them in memory only.
-// A store that was filled with another key is refused with [ErrKey] and left as it is.
+// A store that was filled with another key is refused with [ErrKey] and left as it is. One that
+// cannot be reached fails it, unless [WithTakeOver] says to go on in memory and to try again.
 func NewAnswers(ctx context.Context, store RecordStore, key Key, opts ...AnswersOption) (*Answers, error) {
 	a, err := newAnswers(key, opts)
 	if err != nil {
 		return nil, err
 	}
-	if store != nil {
-		if err := a.claim(ctx, store); err != nil {
-			return nil, err
-		}
+	if store == nil {
+		return a, nil
+	}
+	a.closing = store
+	switch err := a.claim(ctx, store); {
+	case err == nil:
 		a.store = store
+	case a.opt.takeOver <= 0, errors.Is(err, ErrKey), errors.Is(err, ErrVersion), errors.Is(err, ErrCorrupt):
+		return nil, err
+	default:
+		a.tell(NotRead, err)
+		a.reopen = func() (RecordStore, error) {
+			return store, inTime(func(ctx context.Context) error { return a.claim(ctx, store) })
+		}
 	}
 	a.schedule()
 	return a, nil
@@ -349,6 +361,9 @@ func (a *Answers) Close() error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.store == nil {
+		a.store = a.closing
+	}
 	if a.store == nil {
 		return nil
 	}

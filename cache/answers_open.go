@@ -81,25 +81,18 @@ func (a *Answers) openRecords(ctx context.Context, path string) (RecordStore, er
 	return s, nil
 }
 
-// takeOver opens the file that another process had open, if it has not any more.
+// takeOver opens what could not be opened before. A failure is told when it is another one.
 func (a *Answers) takeOver() bool {
 	s, err := a.reopen()
 	if err != nil {
-		if !errors.Is(err, ErrInUse) {
+		if !errors.Is(err, ErrInUse) && a.closing == nil {
 			a.tell(NotRead, err)
 		}
 		return false
 	}
 	a.mu.Lock()
-	closed := a.closed
-	if !closed {
-		a.store = s
-	}
+	a.store = s // Close waits for us, and closes it
 	a.mu.Unlock()
-	if closed {
-		_ = s.Close()
-		return true
-	}
 	a.tell(TakenOver, nil)
 	a.purge(s)
 	return true

@@ -541,3 +541,52 @@ func TestStoredIsNotPrinted(t *testing.T) {
 		t.Error("names of events")
 	}
 }
+
+// away is a store that cannot be reached for a while.
+type away struct {
+	cache.RecordStore
+	back chan struct{}
+}
+
+var errAway = errors.New("no connection")
+
+func (s away) Load(ctx context.Context, id [32]byte) ([]byte, error) {
+	select {
+	case <-s.back:
+		return s.RecordStore.Load(ctx, id)
+	default:
+		return nil, errAway
+	}
+}
+
+// TestStoreComesLater: a database that is away at the start is used when it is there.
+func TestStoreComesLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "answers.db")
+		s, err := cache.OpenRecords(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		store := away{s, make(chan struct{})}
+		if _, err := cache.NewAnswers(t.Context(), store, key(t, 1)); !errors.Is(err, errAway) {
+			t.Error(err)
+		}
+		var kinds []cache.AnswersEventKind
+		a, err := cache.NewAnswers(t.Context(), store, key(t, 1), cache.WithTakeOver(0), cache.OnAnswers(func(e cache.AnswersEvent) { kinds = append(kinds, e.Kind) }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		close(store.back)
+		time.Sleep(cache.DefaultTakeOver + time.Second)
+		if err := a.Put(t.Context(), a.ID("x"), answer("x", time.Hour)); err != nil {
+			t.Error(err)
+		}
+		if err := a.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if n := count(t, path); n != 2 || fmt.Sprint(kinds) != "[not read taken over]" {
+			t.Error(n, kinds)
+		}
+	})
+}

@@ -41,7 +41,8 @@ func WithEnvironment(name string) Option {
 	return func(c *Config) error { c.Environment = name; return nil }
 }
 
-// OnAnswer is told where every answer of the ladder came from. It holds no personal data; f must return soon.
+// OnAnswer is told where every answer came from; Unknown when no address gave one and none was stored, and nothing when
+// the question was refused. f must return soon.
 func OnAnswer(f func(service string, s Source)) Option {
 	return func(c *Config) error { c.hooks.onAnswer = f; return nil }
 }
@@ -99,7 +100,14 @@ func (c *Client) within(d time.Duration) *Client {
 // climb asks live and alternate, then the store. Every rung ends in time for the next one.
 func climb[A laddered](ctx context.Context, c *Client, q *question[A]) (none A, _ error) {
 	if c.conf.Stored == nil {
-		return q.live(ctx, c)
+		a, err := q.live(ctx, c)
+		switch {
+		case err == nil:
+			c.tell(q.service, a.provenance().Source)
+		case stepsDown(err):
+			c.tell(q.service, Unknown)
+		}
+		return a, err
 	}
 	defer c.rechecks.interactive()()
 	deadline := time.Now().Add(c.conf.Timeout)

@@ -9,37 +9,40 @@ import (
 // The attributes. Those with a prefix of their own are ours; error.type, server.address and
 // server.port are those of the OpenTelemetry semantic conventions.
 const (
-	keyOp         attribute.Key = "ehealth.operation"
-	keyService    attribute.Key = "ehealth.service"
-	keyClass      attribute.Key = "ehealth.class"
-	keyOutcome    attribute.Key = "ehealth.outcome"
-	keyError      attribute.Key = "error.type"
-	keyCode       attribute.Key = "ehealth.error.code"
-	keyHost       attribute.Key = "server.address"
-	keyPort       attribute.Key = "server.port"
-	keyHedged     attribute.Key = "ehealth.hedged"
-	keyEnd        attribute.Key = "ehealth.call.end"
-	keyAttempts   attribute.Key = "ehealth.call.attempts"
-	keyTicket     attribute.Key = "ehealth.ticket"
-	keyNotice     attribute.Key = "ehealth.notice"
-	keyRetryAfter attribute.Key = "ehealth.retry_after"
-	keyNumber     attribute.Key = "ehealth.attempt.number"
-	keyReason     attribute.Key = "ehealth.attempt.reason"
-	keyVerdict    attribute.Key = "ehealth.attempt.verdict"
-	keyDuration   attribute.Key = "ehealth.attempt.duration"
-	keyAlternate  attribute.Key = "ehealth.endpoint.alternate"
-	keyRefusal    attribute.Key = "ehealth.refusal.reason"
-	keyBlocked    attribute.Key = "ehealth.blocked.by"
-	keyFrom       attribute.Key = "ehealth.breaker.from"
-	keyTo         attribute.Key = "ehealth.breaker.to"
-	keyFunction   attribute.Key = "ehealth.function"
-	keySession    attribute.Key = "ehealth.session.event"
-	keyList       attribute.Key = "ehealth.list.event"
-	keySource     attribute.Key = "ehealth.list.source"
-	keyListError  attribute.Key = "ehealth.list.error"
-	keyItemKind   attribute.Key = "ehealth.outbox.kind"
-	keyItemState  attribute.Key = "ehealth.outbox.state"
-	keyOverflow   attribute.Key = "otel.metric.overflow"
+	keyOp          attribute.Key = "ehealth.operation"
+	keyService     attribute.Key = "ehealth.service"
+	keyClass       attribute.Key = "ehealth.class"
+	keyOutcome     attribute.Key = "ehealth.outcome"
+	keyError       attribute.Key = "error.type"
+	keyCode        attribute.Key = "ehealth.error.code"
+	keyHost        attribute.Key = "server.address"
+	keyPort        attribute.Key = "server.port"
+	keyHedged      attribute.Key = "ehealth.hedged"
+	keyEnd         attribute.Key = "ehealth.call.end"
+	keyAttempts    attribute.Key = "ehealth.call.attempts"
+	keyTicket      attribute.Key = "ehealth.ticket"
+	keyNotice      attribute.Key = "ehealth.notice"
+	keyRetryAfter  attribute.Key = "ehealth.retry_after"
+	keyNumber      attribute.Key = "ehealth.attempt.number"
+	keyReason      attribute.Key = "ehealth.attempt.reason"
+	keyVerdict     attribute.Key = "ehealth.attempt.verdict"
+	keyDuration    attribute.Key = "ehealth.attempt.duration"
+	keyAlternate   attribute.Key = "ehealth.endpoint.alternate"
+	keyRefusal     attribute.Key = "ehealth.refusal.reason"
+	keyBlocked     attribute.Key = "ehealth.blocked.by"
+	keyFrom        attribute.Key = "ehealth.breaker.from"
+	keyTo          attribute.Key = "ehealth.breaker.to"
+	keyFunction    attribute.Key = "ehealth.function"
+	keySession     attribute.Key = "ehealth.session.event"
+	keyList        attribute.Key = "ehealth.list.event"
+	keySource      attribute.Key = "ehealth.list.source"
+	keyListError   attribute.Key = "ehealth.list.error"
+	keyItemKind    attribute.Key = "ehealth.outbox.kind"
+	keyItemState   attribute.Key = "ehealth.outbox.state"
+	keyAnswer      attribute.Key = "ehealth.answer.source"
+	keyStored      attribute.Key = "ehealth.answers.event"
+	keyStoredError attribute.Key = "ehealth.answers.error"
+	keyOverflow    attribute.Key = "otel.metric.overflow"
 )
 
 // attributeDef is a row of the table of attributes.
@@ -83,6 +86,9 @@ var attributeDefs = []attributeDef{
 	{keyListError, "string", "see the table of reasons;" + otherNote, "why the list was refused, not fetched or not stored; absent when nothing failed"},
 	{keyItemKind, "string", "such as `recipe.archive`;" + otherNote, "which operation a queued write is; belongs to the code"},
 	{keyItemState, "string", "`held`, `prepared`, `ready`, `sending`, `unknown`, `parked`, `done`, `rejected`, `expired`, `cancelled`", "where a queued write stands, see docs/outbox.md"},
+	{keyAnswer, "string", "`live`, `alternate`, `stored`, `unknown`", "where an answer came from"},
+	{keyStored, "string", "`not_stored`, `not_read`, `damaged`, `not_purged`, `in_use`, `taken_over`;" + otherNote, "what happened to the stored answers"},
+	{keyStoredError, "string", "`in_use`, `full`, `busy`, `damaged`, `key`, `newer`, `too_large`, `closed`;" + otherNote, "why; absent when nothing failed"},
 	{keyOverflow, "boolean", "`true`", "the only attribute of measurements beyond 2000 different sets of attributes"},
 }
 
@@ -115,12 +121,14 @@ var (
 	mList      = metricDef{"ehealth.list.events", "counter", "{event}", "What happened to the service list.", []attribute.Key{keyList, keySource, keyListError}}
 	mItems     = metricDef{"ehealth.outbox.changes", "counter", "{change}", "Changes of queued writes, by the state they came into.", []attribute.Key{keyItemKind, keyItemState}}
 	mQueue     = metricDef{"ehealth.outbox.items", "observable gauge", "{item}", "Queued writes by state; those done and cancelled are kept for a while.", []attribute.Key{keyItemKind, keyItemState}}
+	mAnswered  = metricDef{"ehealth.insurability.answers", "counter", "{call}", "Answers about insurability by where they came from; unknown is none.", []attribute.Key{keyService, keyAnswer}}
+	mStored    = metricDef{"ehealth.answers.events", "counter", "{event}", "What happened to the stored answers.", []attribute.Key{keyStored, keyStoredError}}
 	mListIssue = metricDef{"ehealth.list.issued", "gauge", "s", "When the list in force was issued, in seconds since 1970-01-01 UTC.", nil}
 )
 
 var metricDefs = []*metricDef{
 	&mCalls, &mCallTime, &mAttempts, &mTryTime, &mRefusals, &mBlocked, &mProbes, &mActive, &mBudget, &mLimit,
-	&mBreaker, &mChanges, &mHealth, &mSession, &mList, &mListIssue, &mItems, &mQueue,
+	&mBreaker, &mChanges, &mHealth, &mSession, &mList, &mListIssue, &mItems, &mQueue, &mAnswered, &mStored,
 }
 
 // boundaries of the histograms in seconds: from a cached connection to the longest call.
@@ -259,6 +267,19 @@ var itemLines = map[string]*lineDef{
 	"rejected":  {"write rejected", slog.LevelWarn, itemKeys, "the service refused a write for good"},
 	"expired":   {"write expired", slog.LevelWarn, itemKeys, "the time of a write was over before it could be sent"},
 	"cancelled": {"write cancelled", slog.LevelInfo, itemKeys, "a person took a write back"},
+}
+
+var storedKeys = []string{logReason}
+
+// storedLines are by the names of cache.AnswersEventKind.
+var storedLines = map[string]*lineDef{
+	"not stored": {"answer not stored", slog.LevelWarn, storedKeys, "an answer could not be stored; it is in memory only"},
+	"not read":   {"answers not read", slog.LevelWarn, storedKeys, "the store of answers could not be read; answers are in memory only"},
+	"damaged":    {"answers damaged", slog.LevelWarn, storedKeys, "a stored answer, or the whole file, was damaged and set aside"},
+	"not purged": {"answers not purged", slog.LevelWarn, storedKeys, "answers whose time is over could not be removed; they are not used"},
+	"in use":     {"answers in use", slog.LevelWarn, storedKeys, "another process has the file of answers open; answers are in memory only"},
+	"taken over": {"answers taken over", slog.LevelInfo, storedKeys, "the store of answers can be used at last"},
+	"unknown":    {"answers event", slog.LevelInfo, storedKeys, "something else happened to the stored answers"},
 }
 
 // listLines are by the names of bcp.EventKind.

@@ -40,6 +40,7 @@ func lineDefs() []*lineDef {
 		{healthLines, []string{"ok", "slow", "degraded", "down"}},
 		{sessionLines, []string{"renewed", "adopted", "renewal failed", "kept", "ends soon", "fallback used", "lost", "group refusal", "store failed", "unknown"}},
 		{itemLines, []string{"ready", "unknown", "parked", "done", "rejected", "expired", "cancelled"}},
+		{storedLines, []string{"not stored", "not read", "damaged", "not purged", "in use", "taken over", "unknown"}},
 		{listLines, []string{"loaded", "installed", "refused", "unreachable", "reachable", "not stored", "ignored", "unknown"}},
 	} {
 		if len(names.order) != len(names.m) {
@@ -366,6 +367,10 @@ func everything(r *rig) {
 		}
 		r.List(e)
 	}
+	for name := range storedLines {
+		r.Stored(name, "in_use")
+	}
+	r.Answered(testService, "stored")
 	for _, to := range outbox.States() {
 		r.Item(outbox.Event{Kind: "recipe.archive", From: outbox.Sending, To: to, Reason: outbox.ReasonTries})
 	}

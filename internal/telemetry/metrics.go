@@ -12,10 +12,10 @@ import (
 
 // instruments are those that events are written to; those of Stats are made with their callback.
 type instruments struct {
-	calls, attempts, refusals, changes, session, list, items metric.Int64Counter
-	callTime, tryTime                                        metric.Float64Histogram
-	health                                                   metric.Int64Gauge
-	issued                                                   metric.Int64Gauge
+	calls, attempts, refusals, changes, session, list, items, answered, stored metric.Int64Counter
+	callTime, tryTime                                                          metric.Float64Histogram
+	health                                                                     metric.Int64Gauge
+	issued                                                                     metric.Int64Gauge
 }
 
 func (in *instruments) make(m metric.Meter) error {
@@ -38,7 +38,7 @@ func (in *instruments) make(m metric.Meter) error {
 	in.calls, in.attempts, in.refusals = counter(&mCalls), counter(&mAttempts), counter(&mRefusals)
 	in.changes, in.session, in.list = counter(&mChanges), counter(&mSession), counter(&mList)
 	in.callTime, in.tryTime = histogram(&mCallTime), histogram(&mTryTime)
-	in.items = counter(&mItems)
+	in.items, in.answered, in.stored = counter(&mItems), counter(&mAnswered), counter(&mStored)
 	in.health, in.issued = gauge(&mHealth), gauge(&mListIssue)
 	return errors.Join(errs...)
 }
