@@ -19,15 +19,18 @@ var memberRequestType = func() *xsType {
 	origin := originType(c, true)
 	provider := origin.seq[len(origin.seq)-1].typ
 	origin.seq = append(origin.seq, xsOpt(c, "Sender", &xsType{name: qname{c, "PartyType"}, seq: provider.seq[1:]}))
+	text := &xsType{name: xsString.name, simple: xsString, derived: []*xsType{{
+		name: qname{c, "ValueRefString"}, simple: xsString, attrs: []xsAttr{{local: "ValueRef", typ: xsAnyURI}},
+	}}}
 	common := &xsType{name: qname{c, "CommonInputType"}, seq: []xsParticle{
 		xsOne(c, "Request", &xsType{name: qname{c, "RequestType"}, seq: []xsParticle{xsOne(c, "IsTest", xsLeaf(xsBoolean))}}),
 		xsOne(c, "Origin", origin),
-		xsOpt(c, "InputReference", xsLeaf(xsString)),
-		xsOpt(c, "NIPReference", xsLeaf(xsString)),
+		xsOpt(c, "InputReference", text),
+		xsOpt(c, "NIPReference", text),
 	}}
 	routing := &xsType{name: qname{c, "RoutingType"}, seq: []xsParticle{
 		xsOne(c, "CareReceiver", &xsType{name: qname{c, "CareReceiverIdType"}, seq: []xsParticle{
-			xsOpt(c, "Ssin", xsLeaf(xsString)), xsOpt(c, "RegNrWithMut", xsLeaf(xsString)), xsOpt(c, "Mutuality", xsLeaf(xsString)),
+			xsOpt(c, "Ssin", text), xsOpt(c, "RegNrWithMut", text), xsOpt(c, "Mutuality", text),
 		}}),
 		xsOne(c, "ReferenceDate", xsLeaf(xsDate)),
 		xsOpt(c, "Period", &xsType{name: qname{c, "PeriodType"}, seq: []xsParticle{
