@@ -20,6 +20,7 @@ import (
 	"github.com/ehealth-continuity/ehealth/insurability"
 	"github.com/ehealth-continuity/ehealth/resilience"
 	"github.com/ehealth-continuity/ehealth/resilience/bcp"
+	"github.com/ehealth-continuity/ehealth/resilience/notice"
 	"github.com/ehealth-continuity/ehealth/sandbox"
 	"github.com/ehealth-continuity/ehealth/sts"
 )
@@ -39,7 +40,7 @@ var certification = []struct {
 	{"T05", "STS unreachable, token valid", (*house).t05, "", ""},
 	{"T06", "STS unreachable, token expires", nil, "T05", "that queued work is kept: outbox"},
 	{"T07", "eID refused, keystore present", (*house).t07, "", ""},
-	{"T08", "both insurability paths down", (*house).t08, "", "answers of 29 d 23 h, 30 d and 31 d: stored answers"},
+	{"T08", "both insurability paths down, stored answer 29 d 23 h, 30 d 0 h and 31 d old", (*house).t08, "", ""},
 	{"T09", "Recip-e down while prescribing", nil, "", "Recip-e"},
 	{"T10", "Recip-e down while dispensing", nil, "", "Recip-e, outbox"},
 	{"T11", "lost answer on eHealthBox send", nil, "", "eHealthBox, outbox"},
@@ -278,15 +279,54 @@ func (h *house) t07() {
 	h.answered(m, 0)
 }
 
-// t08, without stored answers: unknown, in time, with what to do.
+// t08: both addresses are down, and the program was started anew since the patient was asked about. The stored answer
+// stands in for less than 30 days, with its age and its guarantee, and then nothing is known: in time, with what to do.
 func (h *house) t08() {
-	m := h.join("pharmacy", h.pharmacy(0))
-	h.answered(m, 0)
+	const day = 24 * time.Hour
+	cfg := h.pharmacy(0)
+	cfg.DataDir, cfg.Trust.ServiceList = h.TempDir(), nil // a month of polls would take longer than everything else
+	m := h.join("pharmacy", cfg)
+	live := h.answered(m, 0)
 	h.row("genins 0 to_end fault code=SOA-02001")
 	h.row("genins-direct 0 to_end refuse")
-	_, _, err := h.ask(m, 0)
-	if fe, ok := errors.AsType[*fault.Error](err); !ok || fe.Notice != "D-INS-UNKNOWN" {
-		h.Errorf("error %v", err)
+	for _, tt := range []struct {
+		age    time.Duration
+		want   insurability.Source
+		notice string
+	}{
+		{29*day + 23*time.Hour, insurability.Stored, "D-INS-CACHED"},
+		{30 * day, insurability.Unknown, "D-INS-UNKNOWN"},
+		{31 * day, insurability.Unknown, "D-INS-UNKNOWN"},
+	} {
+		if err := m.p.Close(); err != nil {
+			h.Fatal(err)
+		}
+		time.Sleep(time.Until(live.ConsultedAt.Add(tt.age - time.Minute)))
+		again := h.pharmacy(0)
+		again.DataDir, again.Trust.ServiceList = cfg.DataDir, nil
+		m = h.join("pharmacy", again)
+		time.Sleep(time.Until(live.ConsultedAt.Add(tt.age)))
+		a, _, err := h.ask(m, 0)
+		if a == nil || a.Source != tt.want || a.Notice != tt.notice || (err == nil) != (tt.want == insurability.Stored) {
+			h.Fatalf("age %v: %v, %v", tt.age, a, err)
+		}
+		text, ok := a.Message()
+		if !ok || string(text.ID()) != tt.notice {
+			h.Errorf("age %v: text %v", tt.age, text)
+		}
+		if tt.want == insurability.Unknown {
+			if !strings.Contains(text.Text(notice.NL), "bijlage 30") || a.Insured != insurability.NotKnown || a.PaymentGuaranteed {
+				h.Errorf("age %v: %+v", tt.age, a)
+			}
+			continue
+		}
+		if a.Insured != live.Insured || a.References != live.References || a.PaymentApproval != live.PaymentApproval ||
+			a.Age < tt.age || a.Age > tt.age+checkLimit || a.PaymentGuaranteed != live.PaymentGuaranteed {
+			h.Errorf("age %v: %+v, was %+v", tt.age, a, live)
+		}
+		if b, _, err := h.ask(m, 1); b == nil || b.Source != insurability.Unknown || err == nil {
+			h.Errorf("a patient who was never asked about: %v, %v", b, err)
+		}
 	}
 }
 

@@ -15,9 +15,10 @@ import (
 	"github.com/ehealth-continuity/ehealth/fault"
 	"github.com/ehealth-continuity/ehealth/identity"
 	"github.com/ehealth-continuity/ehealth/insurability"
-	"github.com/ehealth-continuity/ehealth/internal/exchange"
+	"github.com/ehealth-continuity/ehealth/internal/appclient"
 	"github.com/ehealth-continuity/ehealth/resilience"
 	"github.com/ehealth-continuity/ehealth/resilience/bcp"
+	"github.com/ehealth-continuity/ehealth/resilience/outbox"
 	"github.com/ehealth-continuity/ehealth/sandbox"
 	"github.com/ehealth-continuity/ehealth/sts"
 )
@@ -39,6 +40,7 @@ type house struct {
 	mu       sync.Mutex
 	members  []*member // counters first, then users in the order of their arrival
 	measured []measured
+	accepted []string // references of writes that were done, kept, or are being found out
 }
 
 // member is one process.
@@ -160,7 +162,7 @@ func (h *house) pharmacy(n int) ehealth.Config {
 	if err != nil {
 		h.Fatal(err)
 	}
-	return cfg
+	return queued(cfg)
 }
 
 // doctor is that of a doctor, who logs in with the identity card and has the eHealth certificate as fallback.
@@ -181,7 +183,7 @@ func (h *house) doctor(n int) ehealth.Config {
 // user is that of somebody who needs a session only.
 func (h *house) user(n int) ehealth.Config {
 	cfg := h.doctor(n)
-	cfg.Trust.ServiceList = nil
+	cfg.Trust.ServiceList, cfg.Outbox = nil, nil
 	return cfg
 }
 
@@ -201,19 +203,7 @@ func (h *house) join(name string, cfg ehealth.Config) *member {
 		return nil
 	}
 	m.p.Health.Watch(func(s resilience.Status) { m.mu.Lock(); defer m.mu.Unlock(); m.changes = append(m.changes, s) })
-	var dir resilience.Directory = resilience.Static(cfg.Services)
-	if m.p.Directory != nil {
-		dir = m.p.Directory
-	}
-	x, err := exchange.New(exchange.Options{
-		HTTP: &http.Client{Transport: cfg.Transport}, Directory: dir, Engine: m.p.Resilience,
-		UserAgent: cfg.Software.Name, From: cfg.Software.Contact,
-	})
-	if err != nil {
-		h.Error(err)
-		return nil
-	}
-	m.app = NewApp(x, sts.HolderOfKey(m.p.Tokens))
+	m.app = NewApp(m.p)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.members = append(h.members, m)
@@ -241,9 +231,47 @@ func (h *house) check(m *member, patient sandbox.Patient) error {
 
 func (h *house) put(m *member, reference string) error {
 	return h.note(Writes, putLimit, func() (bool, error) {
-		_, err := m.app.Put(context.Background(), reference, "", payload) // compares the reference itself
-		return false, err
+		_, err := m.p.Write(context.Background(), outbox.Item{Kind: appclient.Kind, Ref: reference, Payload: payload})
+		if err == nil || errors.Is(err, outbox.ErrQueued) || errors.Is(err, outbox.ErrUnknown) {
+			h.mu.Lock()
+			h.accepted = append(h.accepted, reference)
+			h.mu.Unlock()
+		}
+		return false, err // the handler compares the reference itself
 	})
+}
+
+// emptied waits until no queue has anything left, at most as long as limit, and returns what is left and what is parked.
+func (h *house) emptied(limit time.Duration) (waiting, parked int) {
+	h.Helper()
+	for end := time.Now().Add(limit); ; time.Sleep(10 * time.Second) {
+		waiting, parked = 0, 0
+		for _, m := range h.all() {
+			q, err := m.p.Queue(context.Background())
+			if err != nil {
+				h.Fatal(err)
+			}
+			waiting, parked = waiting+q.Waiting, parked+q.Parked
+		}
+		if waiting == 0 || time.Now().After(end) {
+			return waiting, parked
+		}
+	}
+}
+
+// lost counts accepted writes that were not executed once.
+func (h *house) lost() (none, more int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, ref := range h.accepted {
+		switch n := h.s.AppExecuted(ref); {
+		case n == 0:
+			none++
+		case n > 1:
+			more++
+		}
+	}
+	return none, more
 }
 
 // logIn is one try of a person; again says that it is not the first one, which passes over the pause after a failure.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ehealth-continuity/ehealth/fault"
 	"github.com/ehealth-continuity/ehealth/identity"
+	"github.com/ehealth-continuity/ehealth/resilience/outbox"
 	"github.com/ehealth-continuity/ehealth/sandbox"
 	"github.com/ehealth-continuity/ehealth/sandbox/incident"
 )
@@ -246,7 +247,11 @@ func (f *fleet) one(t *Fleet, at time.Duration, about string, call func() (shown
 	switch {
 	case err != nil:
 		ph.Failed++
-		if t.Traffic == Writes && fault.OutcomeOf(err) == fault.Unknown && isOurs(err) {
+		switch {
+		case t.Traffic != Writes || !isOurs(err):
+		case errors.Is(err, outbox.ErrQueued):
+			ph.Kept++
+		case fault.OutcomeOf(err) == fault.Unknown:
 			ph.Unsure++
 		}
 	case got.of != about:

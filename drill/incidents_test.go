@@ -24,6 +24,7 @@ const (
 	windowBefore  = 30 * time.Second // traffic around every instant at which a fault begins or ends
 	windowAfter   = 5 * time.Minute
 	denseAfter    = 40 * time.Second // calls every few seconds, as at a busy counter
+	drainLimit    = 2 * time.Hour    // after that, until the queues are empty
 	shortCounters = 2
 	shortUsers    = 8
 )
@@ -147,6 +148,10 @@ func (c *incidentCase) replay(t *testing.T) {
 	h.arrivals(script, users/4, end+recoverySpan)
 	time.Sleep(time.Until(script.T0.Add(end + recoverySpan)))
 	h.calls.Wait()
+	waiting, parked := h.emptied(drainLimit)
+	if none, more := h.lost(); waiting+parked+none+more > 0 {
+		t.Errorf("%s: of %d writes accepted %d were not executed, %d more than once; %d wait still, %d are parked", c.id, len(h.accepted), none, more, waiting, parked)
+	}
 	c.judge(h, script)
 }
 
@@ -208,8 +213,8 @@ func (h *house) arrivals(s sandbox.Script, users int, until time.Duration) {
 func (c *incidentCase) judge(h *house, script sandbox.Script) {
 	from, to, login := outage(script)
 	calls, failed, late, wrong, doubled, slowest := h.promises()
-	line := fmt.Sprintf("%s: %d calls, %d failed, %d late, %d of somebody else, %d doubled; slowest check %v, write %v, login %v",
-		c.id, calls, failed, late, wrong, doubled, short(slowest[Insurability]), short(slowest[Writes]), short(slowest[Login]))
+	line := fmt.Sprintf("%s: %d writes accepted, each done once; %d calls, %d failed, %d late, %d of somebody else, %d doubled; slowest check %v, write %v, login %v",
+		c.id, len(h.accepted), calls, failed, late, wrong, doubled, short(slowest[Insurability]), short(slowest[Writes]), short(slowest[Login]))
 	if late > 0 || wrong > 0 || doubled > 0 {
 		h.Errorf("%s: %d calls outlived their deadline, %d wrong answers were shown, %d writes doubled", c.id, late, wrong, doubled)
 	}

@@ -10,11 +10,11 @@ import (
 	"github.com/ehealth-continuity/ehealth"
 	"github.com/ehealth-continuity/ehealth/identity"
 	"github.com/ehealth-continuity/ehealth/insurability"
-	"github.com/ehealth-continuity/ehealth/internal/exchange"
+	"github.com/ehealth-continuity/ehealth/internal/appclient"
 	"github.com/ehealth-continuity/ehealth/keystore"
 	"github.com/ehealth-continuity/ehealth/resilience"
+	"github.com/ehealth-continuity/ehealth/resilience/outbox"
 	"github.com/ehealth-continuity/ehealth/sandbox"
-	"github.com/ehealth-continuity/ehealth/sts"
 )
 
 // tokenValidity is the life that every kind of client asks for.
@@ -33,7 +33,7 @@ func joinOurs(s *sandbox.Sandbox, o *sandbox.Organisation) (counter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openOurs(cfg, o)
+	return openOurs(queued(cfg), o)
 }
 
 // oursConfig is configFor with what other clients do not have: the service list.
@@ -46,7 +46,7 @@ func oursConfig(s *sandbox.Sandbox, o *sandbox.Organisation) (ehealth.Config, er
 
 func openOurs(cfg ehealth.Config, o *sandbox.Organisation) (*ours, error) {
 	c := &ours{user: cfg}
-	c.user.Fallback, c.user.DataDir = cfg.Login, "" // the certificate, when the card is refused
+	c.user.Fallback, c.user.DataDir, c.user.Outbox = cfg.Login, "", nil // the certificate, when the card is refused
 	var err error
 	if c.user.Login, err = source(o.Holder.EID()); err != nil {
 		return nil, err
@@ -54,14 +54,7 @@ func openOurs(cfg ehealth.Config, o *sandbox.Organisation) (*ours, error) {
 	if c.p, err = ehealth.Open(context.Background(), cfg); err != nil {
 		return nil, err
 	}
-	x, err := exchange.New(exchange.Options{
-		HTTP: &http.Client{Transport: cfg.Transport}, Directory: c.p.Directory, Engine: c.p.Resilience,
-		UserAgent: cfg.Software.Name, From: cfg.Software.Contact,
-	})
-	if err != nil {
-		return nil, err
-	}
-	c.app = NewApp(x, sts.HolderOfKey(c.p.Tokens))
+	c.app = NewApp(c.p)
 	return c, nil
 }
 
@@ -91,8 +84,24 @@ func logIn(ctx context.Context, cfg ehealth.Config) error {
 	return err
 }
 
+// put goes through the outbox, if there is one: the intent is kept before it is sent, and what has no answer is found out.
 func (c *ours) put(ctx context.Context, reference string) (shown, error) {
+	if c.p.Outbox != nil {
+		return c.write(ctx, reference)
+	}
 	r, err := c.app.Put(ctx, reference, "", payload)
+	if err != nil {
+		return shown{}, err
+	}
+	return shown{of: reference, otherwise: r.Alternate}, nil
+}
+
+func (c *ours) write(ctx context.Context, reference string) (shown, error) {
+	res, err := c.p.Write(ctx, outbox.Item{Kind: appclient.Kind, Ref: reference, Payload: payload})
+	if err != nil {
+		return shown{}, err
+	}
+	r, err := appclient.ParseReceipt(res.Answer)
 	if err != nil {
 		return shown{}, err
 	}

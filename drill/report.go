@@ -46,10 +46,11 @@ type Phase struct {
 	ListRequests int           `json:"listRequests"`
 	P95          time.Duration `json:"p95"` // 95 % waited at most this long, in nanoseconds
 
-	// Of writes only. Unsure is a part of Failed: the person was told that the outcome is not known yet, and not to
-	// repeat it. Done counts what the platform executed in this phase, Doubled how much of it was a repeat of something
+	// Of writes only. Unsure and Kept are parts of Failed: the person was told that the outcome is not known yet, and not
+	// to repeat it; or that it is kept and sent by itself. Done counts what the platform executed in this phase, Doubled how much of it was a repeat of something
 	// it had executed before.
 	Unsure  int `json:"unsure,omitempty"`
+	Kept    int `json:"kept,omitempty"`
 	Done    int `json:"done,omitempty"`
 	Doubled int `json:"doubled,omitempty"`
 
@@ -69,6 +70,7 @@ func (f Fleet) Total() Phase {
 		t.WrongAsker += p.WrongAsker
 		t.ListRequests += p.ListRequests
 		t.Unsure += p.Unsure
+		t.Kept += p.Kept
 		t.Done += p.Done
 		t.Doubled += p.Doubled
 		t.Slowest = max(t.Slowest, p.Slowest)
@@ -112,7 +114,7 @@ calls: questions asked; live: right answer from the default address; otherwise: 
 failed: no answer, and the person was told; load: requests that reached the services; wrong asker: somebody else's answer shown
 `)
 	if writes {
-		fmt.Fprint(w, `unsure: failed, and told not to repeat it before it is known what happened; done: executed by the platform;
+		fmt.Fprint(w, `unsure: failed, and told not to repeat it before it is known what happened; kept: failed, and told that it is sent later; done: executed by the platform;
 doubled: executed although it had been before
 `)
 	}
@@ -128,12 +130,12 @@ func (f Fleet) writeText(w io.Writer, start time.Time) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	more := ""
 	if f.Traffic == Writes {
-		more = "unsure\tdone\tdoubled\t"
+		more = "unsure\tkept\tdone\tdoubled\t"
 	}
 	fmt.Fprintln(t, "from\tto\tcalls\tlive\totherwise\tfailed\tslowest\tload\twrong asker\t"+more+"  phase")
 	for _, p := range append(slices.Clip(f.Phases), f.Total()) {
 		if f.Traffic == Writes {
-			more = fmt.Sprintf("%d\t%d\t%d\t", p.Unsure, p.Done, p.Doubled)
+			more = fmt.Sprintf("%d\t%d\t%d\t%d\t", p.Unsure, p.Kept, p.Done, p.Doubled)
 		}
 		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d\t%s\t%d\t%d\t%s  %s\n", clock(start, p.From), clock(start, p.To),
 			p.Calls, p.Live, p.Otherwise, p.Failed, wait(p.Slowest), p.Requests, p.WrongAsker, more, p.Name)

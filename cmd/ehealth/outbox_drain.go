@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ehealth-continuity/ehealth"
+	"github.com/ehealth-continuity/ehealth/drill"
 	"github.com/ehealth-continuity/ehealth/fault"
 	"github.com/ehealth-continuity/ehealth/internal/appclient"
 	"github.com/ehealth-continuity/ehealth/resilience/notice"
@@ -35,22 +36,9 @@ type drained struct {
 	Notice   *notice.Notice `json:"notice,omitempty"`
 }
 
-// kinds are the kinds that this command knows how to send.
-func kinds(p *ehealth.Platform) ([]ehealth.Queued, error) {
-	app := appclient.Over(func(ctx context.Context, q appclient.Question) (bool, error) {
-		r, err := p.Call(ctx, ehealth.Call{
-			Service: appclient.Service, Op: q.Op, Action: q.Action, Class: q.Class, Body: q.Body, Correlate: q.Correlate, Notice: q.Notice,
-		})
-		return err == nil && r.Alternate, err
-	})
-	return []ehealth.Queued{{
-		Kind: appclient.Kind, Handler: app.Handler(), Policy: appclient.Policy(), Service: appclient.Service, Waiting: notice.MessagesQueued,
-	}}, nil
-}
-
 func (c *outboxDrainCmd) Run(ctx context.Context, s streams) error {
 	p, done, err := c.store(ctx, func(o *ehealth.Outbox) {
-		o.Handlers = kinds
+		o.Handlers = drill.AppQueued
 		if c.AtOnce {
 			o.Options = append(o.Options, outbox.WithPace(-1, 0, 0))
 		}
