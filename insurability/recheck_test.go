@@ -1,0 +1,233 @@
+package insurability
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ehealth-continuity/ehealth/fault"
+	"github.com/ehealth-continuity/ehealth/internal/xmltree"
+)
+
+// patient makes the n-th patient.
+func patient(n int) Query {
+	number := 850731_000 + n
+	return Query{RegNr: Hide(fmt.Sprint(number)), Mutuality: mutuality}
+}
+
+func byNumber(t *testing.T, change func(*GenInsResponse)) func(*xmltree.Node) (int, io.Reader) {
+	return genIns(t, "genins-response-insured.xml", func(r *GenInsResponse) {
+		r.Response.Patient.SSIN = Private{}
+		r.Response.Detail.List.Items[0].RegNr = Private{}
+		if change != nil {
+			change(r)
+		}
+	})
+}
+
+// TestRecheck: when the service is back, what was answered without it is asked again, once, and differences are told
+// without a word about the patient.
+func TestRecheck(t *testing.T) {
+	bubble(t, winter, func(r *rung) {
+		c := r.client(doctor)
+		same, other, unknown := Query{Patient: ssinInsured}, patient(1), patient(2)
+		r.ask(c, same, Live)
+		r.p.answer[urlLive] = byNumber(r.T, nil)
+		r.ask(c, other, Live)
+		r.set(nil)
+		refs := []string{}
+		for _, step := range []struct {
+			q    Query
+			want Source
+		}{{same, Stored}, {other, Stored}, {unknown, Unknown}, {other, Stored}} {
+			refs = append(refs, r.ask(c, step.q, step.want).Recheck)
+		}
+		if refs[0] == "" || refs[0] == refs[1] || refs[1] != refs[3] || c.RechecksWaiting() != 3 {
+			r.Fatal(refs, c.RechecksWaiting())
+		}
+		if x, ok := c.Recheck(refs[0]); !ok || x.Done || x.Before.Source != Stored {
+			r.Errorf("%+v, %v", x, ok)
+		}
+		time.Sleep(24 * time.Hour)
+		if len(r.checked) != 0 || c.RechecksWaiting() != 3 {
+			r.Fatal(r.checked)
+		}
+		p := r.p
+		p.mu.Lock()
+		p.asked = nil
+		p.mu.Unlock()
+		insured, another := genIns(r.T, "genins-response-insured.xml", nil), byNumber(r.T, func(x *GenInsResponse) {
+			x.Response.Detail.List.Items[0].CT1 = "131"
+		})
+		r.p.answer[urlLive] = func(n *xmltree.Node) (int, io.Reader) {
+			if strings.Contains(string(mustText(r.T, n)), "85073199704") {
+				return insured(n)
+			}
+			return another(n)
+		}
+		time.Sleep(time.Hour)
+		if c.RechecksWaiting() != 0 || len(r.checked) != 3 || len(p.asked) != 3 {
+			r.Fatalf("%d wait, %d checked, %d asked", c.RechecksWaiting(), len(r.checked), len(p.asked))
+		}
+		want := map[string]string{refs[0]: "[]", refs[1]: "[ct1]", refs[2]: "[insured]"}
+		for _, x := range r.checked {
+			if fields := fmt.Sprint(x.Fields); fields != want[x.Ref] || x.Differs != (fields != "[]") || !x.Done || x.Err != nil || x.After.Source != Live {
+				r.Errorf("%+v, want %v", x, want[x.Ref])
+			}
+			if x.Answer() != nil {
+				r.Error("the event holds the answer")
+			}
+			b, err := json.Marshal(x)
+			if err != nil || strings.Contains(string(b)+fmt.Sprintf("%+v %#v", x, x), "85073199704") {
+				r.Error(string(b), err)
+			}
+			whole, ok := c.Recheck(x.Ref)
+			if !ok || whole.Answer() == nil || whole.Answer().Insured != Yes || whole.Answer().Asked.Start == Today() || whole.MemberData() != nil {
+				r.Errorf("%+v", whole)
+			}
+		}
+		if _, ok := c.Recheck("0000"); ok {
+			r.Error("a check of no name")
+		}
+	})
+}
+
+func mustText(t *testing.T, n *xmltree.Node) []byte {
+	t.Helper()
+	q := new(GenInsRequest)
+	if err := decode(n, genInsProtocol, genInsCore, n.Local(), q, (*GenInsRequest).wire); err != nil {
+		t.Error(err)
+	}
+	return []byte(q.Request.CareReceiver.SSIN.Reveal())
+}
+
+// TestRecheckIsPolite: one question at a time with a pause in between, never while somebody at the counter waits, few
+// tries while the service is down, and soon after it answered somebody.
+func TestRecheckIsPolite(t *testing.T) {
+	bubble(t, winter, func(r *rung) {
+		c := r.client(doctor)
+		r.set(nil)
+		const n = 30
+		for i := range n {
+			r.ask(c, patient(i), Unknown)
+		}
+		r.p.mu.Lock()
+		r.p.asked = nil
+		r.p.mu.Unlock()
+		time.Sleep(10 * time.Hour)
+		r.p.mu.Lock()
+		if tries := len(r.p.asked); tries > 10*4*8 || tries == 0 { // at most 8 attempts a quarter of an hour
+			r.Errorf("%d attempts in ten hours of outage", tries)
+		}
+		r.p.mu.Unlock()
+
+		var at []time.Time
+		underWay, slow := 0, false
+		answer := byNumber(r.T, nil)
+		r.p.answer[urlLive] = func(x *xmltree.Node) (int, io.Reader) {
+			at = append(at, time.Now())
+			underWay++
+			if underWay > 1 && !slow {
+				r.Error("two questions at once")
+			}
+			time.Sleep(200 * time.Millisecond)
+			underWay--
+			return answer(x)
+		}
+		r.ask(c, patient(1000), Live)
+		back := time.Now()
+		at = nil
+		time.Sleep(RecheckSpread)
+		synctest.Wait()
+		if len(at) == 0 || at[0].Before(back) {
+			r.Errorf("nothing %v after the recovery", RecheckSpread)
+		}
+		// Somebody waits at the counter for five seconds: nothing else is asked.
+		slow = true
+		leave := c.rechecks.interactive()
+		time.Sleep(time.Second) // what is under way ends
+		before := len(at)
+		time.Sleep(20 * time.Second)
+		if len(at) != before {
+			r.Error("a check while somebody waits")
+		}
+		leave()
+		slow = false
+		time.Sleep(10 * time.Minute)
+		if len(at) != n || c.RechecksWaiting() != 0 {
+			r.Fatalf("%d asked, %d wait", len(at), c.RechecksWaiting())
+		}
+		for i := range n - 1 {
+			if gap := at[i+1].Sub(at[i]); gap < 2*time.Second { // half of 20 times 200 ms
+				r.Errorf("%v between two questions", gap)
+			}
+		}
+	})
+}
+
+// TestRecheckRefused: a refusal is a result; a question that nobody answers is given up after a week; Close ends all.
+func TestRecheckRefused(t *testing.T) {
+	bubble(t, winter, func(r *rung) {
+		c := r.client(doctor)
+		q := Query{Patient: ssinInsured}
+		r.ask(c, q, Live)
+		r.set(nil)
+		ref := r.ask(c, q, Stored).Recheck
+		r.set(genIns(r.T, "genins-response-fault-noio.xml", nil))
+		time.Sleep(time.Hour)
+		x, ok := c.Recheck(ref)
+		if !ok || !x.Done || !x.Differs || fmt.Sprint(x.Fields) != "[refused]" || fault.KindOf(x.Err) != fault.NotFound || x.Answer() != nil {
+			r.Fatalf("%+v", x)
+		}
+		r.set(nil)
+		lost := r.ask(c, q, Unknown).Recheck // what was stored is contradicted
+		time.Sleep(RecheckFor + time.Hour)
+		if x, ok := c.Recheck(lost); !ok || !x.Done || x.Differs || fault.KindOf(x.Err) != fault.Unavailable || x.After.Source != Unknown {
+			r.Fatalf("%+v", x)
+		}
+		again := r.ask(c, q, Unknown).Recheck
+		if err := c.Close(); err != nil {
+			r.Fatal(err)
+		}
+		if x, ok := c.Recheck(again); !ok || x.Done {
+			r.Errorf("%+v", x)
+		}
+		if ref := r.ask(c, q, Unknown).Recheck; ref != "" && ref != again {
+			r.Error("a check after Close")
+		}
+	})
+}
+
+// TestRechecksAreBounded: what comes beyond the bound has no check, and results are forgotten in their order.
+func TestRechecksAreBounded(t *testing.T) {
+	r := newRechecks(nil)
+	task := func(i int) *recheckTask {
+		return &recheckTask{id: [32]byte{byte(i), byte(i >> 8)}, result: &Recheck{}}
+	}
+	r.running = true // nobody works
+	for i := range MaxRechecks {
+		if r.add(task(i)) == "" {
+			t.Fatal("refused", i)
+		}
+	}
+	if r.add(task(MaxRechecks)) != "" || len(r.waiting) != MaxRechecks {
+		t.Error("more than the bound")
+	}
+	for range 5 {
+		for _, w := range r.waiting {
+			w.result.Done = true
+		}
+		r.waiting = nil
+		for i := range MaxRechecks {
+			r.add(task(i))
+		}
+	}
+	if len(r.results) > 2*MaxRechecks || len(r.order) != len(r.results) {
+		t.Errorf("%d results, %d in order", len(r.results), len(r.order))
+	}
+	r.close()
+}
