@@ -296,6 +296,23 @@ func (d *Depot) renew(ctx context.Context, f Found) (Found, bool) {
 	return fresh, err == nil && fresh.Key() != f.Key()
 }
 
+// instead returns tokens to use in place of some that may not be the holder's any more: new ones of the same holder, else those
+// of another candidate; false when there are none.
+func (d *Depot) instead(ctx context.Context, f Found, candidates []Identifier) (Found, bool) {
+	if fresh, changed := d.renew(ctx, f); changed {
+		return fresh, true
+	}
+	for _, id := range candidates {
+		if id == f.Identifier {
+			continue
+		}
+		if other, err := d.Get(ctx, id); err == nil && other.Key() != f.Key() {
+			return other, true
+		}
+	}
+	return f, false
+}
+
 // Own returns the token of the holder of an authentication certificate, whose private key must be among keys. It is the
 // one to add to the recipients of a message that its sender wants to read again, and the one to have answers sealed for.
 // Anything but exactly one such token is an error (dossier 02 A.5).

@@ -273,8 +273,8 @@ type kgssCall struct {
 	accept   func(KEK) error // may be nil
 }
 
-// call seals the request for the service and sends it. When the service refuses it and its token has changed since ours
-// was fetched, it may not have been able to open it: then once more with the new token (INC-2026-02-04-ETK).
+// call seals the request for the service and sends it. When the service refuses it, it may not have been able to open it: then
+// once more if its token has changed since ours was fetched, or if there is one of another candidate (INC-2026-02-04-ETK).
 func (k *KGSS) call(ctx context.Context, c *kgssCall) (KEK, error) {
 	to, err := k.conf.Depot.Find(ctx, k.conf.Service...)
 	if err != nil {
@@ -282,7 +282,7 @@ func (k *KGSS) call(ctx context.Context, c *kgssCall) (KEK, error) {
 	}
 	key, err := k.send(ctx, c, to)
 	if e, ok := errors.AsType[*fault.Error](err); ok && e.Outcome == fault.Rejected && e.Kind == fault.Invalid {
-		if fresh, changed := k.conf.Depot.renew(ctx, to); changed {
+		if fresh, changed := k.conf.Depot.instead(ctx, to, k.conf.Service); changed {
 			return k.send(ctx, c, fresh)
 		}
 	}
