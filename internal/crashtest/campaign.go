@@ -31,14 +31,32 @@ type fleet struct {
 	round int // crashes between two checks
 	left  atomic.Int64
 
-	mu   sync.Mutex
-	deck []point // what is to be dealt before any point comes again
+	mu    sync.Mutex
+	deck  []point         // what is to be dealt before any point comes again
+	hit   map[string]bool // points at which somebody died
+	tries int             // children that may still be started
 }
 
-// deal gives each point once before it gives one again, so that a short run reaches all.
+// more tells whether more children are to die, or a point is left at which nobody did.
+func (f *fleet) more() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.tries > 0 && (f.left.Load() > 0 || len(f.missing()) > 0)
+}
+
+func (f *fleet) missing() []point {
+	return slices.DeleteFunc(pointsOf(f.store), func(p point) bool { return f.hit[p.name] })
+}
+
+// deal gives each point once before it gives one again, so that a short run reaches all; at the
+// end it gives those that were not reached.
 func (f *fleet) deal(rng *rand.Rand) point {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.tries--
+	if m := f.missing(); f.left.Load() <= 0 && len(m) > 0 {
+		return m[rng.IntN(len(m))]
+	}
 	if len(f.deck) == 0 {
 		f.deck = pointsOf(f.store)
 		rng.Shuffle(len(f.deck), func(i, j int) { f.deck[i], f.deck[j] = f.deck[j], f.deck[i] })
@@ -48,17 +66,30 @@ func (f *fleet) deal(rng *rand.Rand) point {
 	return p
 }
 
-// back puts a point that was not reached under the others.
-func (f *fleet) back(p point) {
+// dealt takes a point back: at which a child died, or did not come to.
+func (f *fleet) dealt(p point, died bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if died {
+		f.left.Add(-1)
+		f.hit[p.name] = true
+		return
+	}
 	f.deck = slices.Insert(f.deck, 0, p)
+}
+
+// fail ends the campaigns.
+func (f *fleet) fail() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tries = 0
 }
 
 // run lets campaigns run until n crashes have happened.
 func (f *fleet) run(n, parallel int) (*totals, error) {
 	began := time.Now()
 	f.left.Store(int64(n))
+	f.tries, f.hit = 3*n+100, map[string]bool{}
 	sum := newTotals(f.store)
 	var mu sync.Mutex
 	var errs []error
@@ -68,7 +99,7 @@ func (f *fleet) run(n, parallel int) (*totals, error) {
 		sum.add(t)
 		if err != nil {
 			errs = append(errs, err)
-			f.left.Store(0)
+			f.fail()
 		}
 	}
 	var all sync.WaitGroup
@@ -85,7 +116,7 @@ func (f *fleet) run(n, parallel int) (*totals, error) {
 		})
 	}
 	if f.pg != nil {
-		killed, err := f.pg.torment(&f.left, rand.New(rand.NewPCG(f.seed, 1<<32)))
+		killed, err := f.pg.torment(f.more, rand.New(rand.NewPCG(f.seed, 1<<32)))
 		collect(&totals{Servers: killed}, err)
 	}
 	all.Wait()
@@ -120,8 +151,11 @@ func (c *campaign) run() (err error) {
 			return err
 		}
 	}
-	for c.left.Load() > 0 {
+	for c.more() {
 		for range c.round {
+			if !c.more() {
+				break
+			}
 			if err := c.crash(); err != nil {
 				return err
 			}
@@ -163,12 +197,10 @@ func (c *campaign) crash() error {
 	if err := errors.Join(err, beside()); err != nil {
 		return err
 	}
-	if killed {
+	if c.dealt(pt, killed); killed {
 		c.Crashes[pt.name]++
-		c.left.Add(-1)
 	} else {
 		c.Spared++
-		c.back(pt)
 	}
 	if c.store != boltStore {
 		return nil

@@ -146,7 +146,7 @@ func (w *worker) box(ctx context.Context, b *back) (*outbox.Box, error) {
 		return nil, err
 	}
 	grace := -time.Nanosecond
-	if c.hold = sometimes(20); w.Node {
+	if c.hold = sometimes(10); w.Node {
 		c.hold, grace = w.holdOnce(), lease
 		if err := w.login(ctx, known, b.tokens); err != nil {
 			return nil, err
@@ -190,7 +190,9 @@ func (w *worker) use(ctx context.Context, box *outbox.Box) error {
 	side.Go(func() {
 		for work.Err() == nil && drained == nil {
 			all := put.Load()
-			drained = box.Drain(work, nil)
+			if drained = box.Drain(work, nil); work.Err() != nil {
+				drained = nil // a read that was cut off
+			}
 			if all {
 				return
 			}

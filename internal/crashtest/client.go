@@ -27,7 +27,7 @@ import (
 type client struct {
 	outbox.Handler
 	tokens *sts.DurableSource
-	hold   func(put) bool // asked before a Put leaves; true: it was held until it had expired
+	hold   func(put) bool // asked before a Put leaves; true: it was held and leaves whatever the caller waits for
 }
 
 func readWorld(dir string) (*world, error) {
@@ -124,16 +124,22 @@ func (r *road) RoundTrip(q *http.Request) (*http.Response, error) {
 	return r.under.RoundTrip(q)
 }
 
-// sometimes holds one message in n until it has expired.
+// sometimes holds one message in n until about the time of its expiry: shortly before, so that it
+// is executed near the end of its horizon, or after, even after the lease has ended, so that only its
+// timestamp can stop it.
 func sometimes(n int) func(put) bool {
 	return func(p put) bool {
 		if rand.IntN(n) != 0 {
 			return false
 		}
-		p.outlive()
+		if rand.IntN(2) == 0 {
+			p.outlive(-rand.N(late))
+		} else {
+			p.outlive(rand.N(1200 * time.Millisecond))
+		}
 		return true
 	}
 }
 
-// outlive returns when the message has expired.
-func (p put) outlive() { time.Sleep(time.Until(p.expires) + 10*time.Millisecond) }
+// outlive returns so long after the message has expired.
+func (p put) outlive(d time.Duration) { time.Sleep(time.Until(p.expires) + d) }

@@ -23,13 +23,6 @@ type cluster struct {
 // startLimit bounds a start with its recovery.
 const startLimit = 2 * time.Minute
 
-func newCluster() (*cluster, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
-	defer cancel()
-	s, err := pgtest.Start(ctx)
-	return &cluster{server: s}, err
-}
-
 func (k *cluster) database() (string, error) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -61,14 +54,14 @@ func (k *cluster) calm() int64 {
 func (k *cluster) same(calm int64) bool { return k == nil || k.ends.Load() == calm }
 
 // torment kills the server every 8 to 20 s until nothing is left to do.
-func (k *cluster) torment(left *atomic.Int64, rng *rand.Rand) (map[string]int, error) {
+func (k *cluster) torment(more func() bool, rng *rand.Rand) (map[string]int, error) {
 	killed := map[string]int{}
-	for left.Load() > 0 {
+	for more() {
 		next := time.Now().Add(8*time.Second + time.Duration(rng.IntN(12_000))*time.Millisecond)
-		for left.Load() > 0 && time.Now().Before(next) {
+		for more() && time.Now().Before(next) {
 			time.Sleep(20 * time.Millisecond)
 		}
-		if left.Load() <= 0 {
+		if !more() {
 			break
 		}
 		if err := k.fell(); err != nil {

@@ -4,6 +4,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/ehealth-continuity/ehealth/internal/pgtest"
 )
 
 func TestMain(m *testing.M) {
@@ -19,7 +21,18 @@ func TestCrashes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills processes for a while")
 	}
-	if err := one(t.Output(), boltStore, t.TempDir(), 80, 8, uint64(time.Now().UnixNano())); err != nil {
-		t.Fatal(err)
+	for _, c := range []struct {
+		store string
+		n     int // each point once, and a few more
+	}{{boltStore, 48}, {pgStore, 48}} {
+		t.Run(c.store, func(t *testing.T) {
+			var server *pgtest.Server
+			if c.store == pgStore {
+				server = pgtest.Restartable(t)
+			}
+			if err := campaigns(t.Output(), c.store, server, t.TempDir(), c.n, 8, uint64(time.Now().UnixNano())); err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ehealth-continuity/ehealth/internal/pgtest"
 )
 
 func main() {
@@ -33,7 +36,7 @@ func main() {
 	bad := false
 	for i, s := range stores {
 		share := (*n + i) / len(stores)
-		if err := one(os.Stdout, s, *dir, share, *par, *seed); err != nil {
+		if err := run(s, *dir, share, *par, *seed); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			bad = true
 		}
@@ -43,8 +46,8 @@ func main() {
 	}
 }
 
-// one is the campaigns of one store.
-func one(out io.Writer, store, dir string, n, parallel int, seed uint64) (err error) {
+// run is the campaigns of one store, with a server of their own when they need one.
+func run(store, dir string, n, parallel int, seed uint64) (err error) {
 	if dir == "" {
 		if dir, err = os.MkdirTemp("", "crash"); err != nil {
 			return err
@@ -55,6 +58,23 @@ func one(out io.Writer, store, dir string, n, parallel int, seed uint64) (err er
 			}
 		}()
 	}
+	var server *pgtest.Server
+	if store == pgStore {
+		if err := os.Unsetenv("EHEALTH_POSTGRES"); err != nil { // that one is not ours to kill
+			return err
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+		defer cancel()
+		if server, err = pgtest.Start(ctx); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, server.Stop()) }()
+	}
+	return campaigns(os.Stdout, store, server, dir, n, parallel, seed)
+}
+
+// campaigns kills n children and prints what was seen. server is that of pgStore.
+func campaigns(out io.Writer, store string, server *pgtest.Server, dir string, n, parallel int, seed uint64) error {
 	p, err := newPlatform(dir, seed, 1)
 	if err != nil {
 		return err
@@ -64,11 +84,8 @@ func one(out io.Writer, store, dir string, n, parallel int, seed uint64) (err er
 		return err
 	}
 	f := &fleet{store: store, dir: dir, p: p, seed: seed}
-	if store == pgStore {
-		if f.pg, err = newCluster(); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, f.pg.server.Stop()) }()
+	if server != nil {
+		f.pg = &cluster{server: server}
 	}
 	t, err := f.run(n, parallel)
 	t.print(out)

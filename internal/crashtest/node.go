@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/ehealth-continuity/ehealth/resilience/outbox"
 	"github.com/ehealth-continuity/ehealth/sts"
@@ -45,7 +46,7 @@ func (w *worker) holdOnce() func(put) bool {
 		if w.Hold {
 			once.Do(func() {
 				w.tell(report{What: "holding", Ref: p.ref})
-				p.outlive()
+				p.outlive(10 * time.Millisecond)
 				held = true
 			})
 		}

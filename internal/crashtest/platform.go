@@ -80,7 +80,7 @@ func (p *platform) person(i int) (one person, err error) {
 // and do what else a platform does on a bad day. At most it executes late, and what it executed
 // is found a little later.
 func (p *platform) misbehave(faults string) error {
-	p.SetApp(sandbox.AppBehaviour{Late: late, LateP: 0.05, QueryLag: lag})
+	p.SetApp(sandbox.AppBehaviour{Late: late, LateP: 0.2, QueryLag: lag})
 	sc, err := sandbox.ParseScript(faults)
 	if err != nil {
 		return err
