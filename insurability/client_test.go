@@ -68,7 +68,7 @@ func connect(t *testing.T, p *platform, caller Caller, opts ...Option) *Client {
 	ends := []resilience.Endpoint{{URL: urlLive, Active: true}, {URL: urlAlternate, Order: 1}}
 	x, err := exchange.New(exchange.Options{
 		HTTP: &http.Client{Transport: p}, UserAgent: "test/1.0", From: "support@example.test",
-		Directory: resilience.Static{ServiceGenIns: ends, ServicePharmacist: ends}, MaxAnswer: 1 << 20,
+		Directory: resilience.Static{ServiceGenIns: ends, ServicePharmacist: ends, ServiceMemberData: ends}, MaxAnswer: 1 << 20,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -126,11 +126,19 @@ func (q MemberDataQuery) Format(f fmt.State, _ rune) {
 // repeated once, no other address was asked, and notice "D-INS-UNKNOWN" tells what to do. Kind Security with notice
 // "D-WRONG": the only answers that came are not ours, or speak about another patient, or their time is over; nothing of
 // them is shown. When the question was not sent, it wraps one of the Err values of this package.
+//
+// With [WithStored] the answer comes down the ladder as that of [Client.Check] does: an answer from the store has Source
+// Stored, and when there is none either, the error comes with an answer of Source Unknown.
 func (c *Client) MemberData(ctx context.Context, q MemberDataQuery) (*MemberDataAnswer, error) {
 	req, err := c.NewMemberDataRequest(q)
 	if err != nil {
 		return nil, err
 	}
+	return climb(ctx, c, c.memberDataQuestion(q, req, Today()))
+}
+
+// memberData is the question without the store.
+func (c *Client) memberData(ctx context.Context, req *MemberDataRequest) (*MemberDataAnswer, error) {
 	r, err := c.askMemberData(ctx, opMemberData, req)
 	if err != nil {
 		return nil, err

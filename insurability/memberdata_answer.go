@@ -66,7 +66,7 @@ type MemberDataAnswer struct {
 	SSIN   Private
 	Person Person
 
-	// Message is the whole answer. Its Response.Assertions hold what has no field here: care paths, reference pharmacy,
+	// Message is the whole answer, nil with Source Unknown. Its Response.Assertions hold what has no field here: care paths, reference pharmacy,
 	// global medical file, palliative status, whose attribute names are not published (dossier 05 section 10).
 	Message *MemberDataResponse
 
@@ -97,6 +97,9 @@ func (a MemberDataAnswer) LogValue() slog.Value { return slog.StringValue(a.Stri
 // Has tells whether the answer holds an assertion for a facet. For the facets without published attributes that is all
 // that can be concluded; a missing one says nothing when the answer is Partial.
 func (a *MemberDataAnswer) Has(id FacetID) bool {
+	if a.Message == nil {
+		return false
+	}
 	for _, s := range a.Message.Response.Assertions {
 		for _, f := range s.Facets {
 			if f.ID == id {

@@ -1,7 +1,7 @@
 package insurability
 
 import (
-	"encoding/binary"
+	"context"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -9,41 +9,21 @@ import (
 	"github.com/ehealth-continuity/ehealth/internal/xmltree"
 )
 
-// MemberDataKey says which question an answer may stand in for: the same asker, about the same patient named in the same
-// way, asking for the same things. The asked days and our references are no part of it; see [MemberDataAnswer.Covers].
-type MemberDataKey struct {
-	Asker   Private // kind and value of the asker's number
-	Patient Private // kind and value of the patient's number, with the mutuality when one was named
-	Scope   string  // facets with their dimensions, one a line
+// memberKey says which question an answer may stand in for: the same asker, about the same patient named in the same way,
+// asking for the same things. The asked days and our references are no part of it.
+type memberKey struct {
+	asker, patient Private // kind and value
+	scope          string  // facets with their dimensions, one a line
 }
 
-// Bytes returns the key in one form without ambiguity. It names a patient and can be guessed from a plain digest: what
-// leaves the process must be a keyed one (dossier 05 section 5.5).
-func (k MemberDataKey) Bytes() []byte {
-	var out []byte
-	for _, s := range []string{ServiceMemberData, k.Asker.Reveal(), k.Patient.Reveal(), k.Scope} {
-		out = binary.AppendUvarint(out, uint64(len(s)))
-		out = append(out, s...)
-	}
-	return out
-}
-
-// Format implements [fmt.Formatter]: no verb shows the patient.
-func (k MemberDataKey) Format(f fmt.State, _ rune) { redact(f, "member data key [patient withheld]") }
-
-func (q *AttributeQuery) key() MemberDataKey {
-	return MemberDataKey{
-		Asker:   Hide(q.Issuer.Format + " " + q.Issuer.Value.Reveal()),
-		Patient: Hide(q.Subject.NameID.Format + " " + q.Subject.NameID.Value.Reveal()),
-		Scope:   q.scope(),
+func (q *AttributeQuery) key() memberKey {
+	m := memberOf(q.Subject.NameID)
+	return memberKey{
+		asker:   Hide(q.Issuer.Format + " " + q.Issuer.Value.Reveal()),
+		patient: Hide(q.Subject.NameID.Format + " " + m.ssin + m.regNr + "@" + m.mutuality),
+		scope:   q.scope(),
 	}
 }
-
-// Key returns the key of the answers that may stand in for this question's.
-func (r *MemberDataRequest) Key() MemberDataKey { return r.Query.key() }
-
-// Key returns the key of the questions that this answer may be used for.
-func (a *MemberDataAnswer) Key() MemberDataKey { return a.question.key() }
 
 // Positive tells that the patient was found to be insured on every asked day. Only such an answer may be kept to stand in
 // for a later one (dossier 06 B.4.2).
@@ -100,8 +80,7 @@ func (a *MemberDataAnswer) MarshalBinary() ([]byte, error) {
 	})
 }
 
-// UnmarshalBinary reads what MarshalBinary wrote. Whether the answer belongs to a question is for its [MemberDataKey] to
-// say.
+// UnmarshalBinary reads what MarshalBinary wrote. Whether the answer belongs to a question it does not judge.
 func (a *MemberDataAnswer) UnmarshalBinary(b []byte) error {
 	var s storedMemberData
 	if err := json.Unmarshal(b, &s); err != nil || s.Version != storedMemberDataVersion {
@@ -129,4 +108,76 @@ func (a *MemberDataAnswer) UnmarshalBinary(b []byte) error {
 	}
 	*a = *read
 	return nil
+}
+
+func (a *MemberDataAnswer) provenance() *Provenance { return &a.Provenance }
+func (a *MemberDataAnswer) days() Period            { return a.Asked }
+func (a *MemberDataAnswer) approval() string        { return a.PaymentApproval }
+func (a *MemberDataAnswer) essence() essence {
+	return essence{
+		insured: a.Insured, mutuality: a.Mutuality, ct1: a.CT1, ct2: a.CT2,
+		tpp: a.ThirdPartyPayer.String(), deceased: !a.Person.Deceased.IsZero(),
+	}
+}
+
+// memberDataQuestion takes a question up the ladder.
+func (c *Client) memberDataQuestion(q MemberDataQuery, req *MemberDataRequest, today Date) *question[*MemberDataAnswer] {
+	asked := Assertion{Subject: &req.Query.Subject}
+	days, key := asked.Period(), req.Query.key()
+	return &question[*MemberDataAnswer]{
+		service: ServiceMemberData, asked: days, today: today,
+		scope: []string{key.patient.Reveal(), key.scope},
+		live: func(ctx context.Context, c *Client) (*MemberDataAnswer, error) {
+			return c.memberData(ctx, req)
+		},
+		again: func(ctx context.Context, c *Client) (*MemberDataAnswer, error) {
+			q.Date, q.Period = Date{}, days
+			req, err := c.NewMemberDataRequest(q)
+			if err != nil {
+				return nil, err
+			}
+			return c.memberData(ctx, req)
+		},
+		pack: (*MemberDataAnswer).MarshalBinary,
+		unpack: func(b []byte, want Period) (*MemberDataAnswer, bool) {
+			return unpackMemberData(b, want, key)
+		},
+		unknown: func(p Provenance, asked Period) *MemberDataAnswer {
+			a := &MemberDataAnswer{Provenance: p, Asked: asked, question: req.Query}
+			for _, f := range req.Query.Facets {
+				a.Facets = append(a.Facets, f.ID)
+			}
+			return a
+		},
+	}
+}
+
+// unpackMemberData reads a stored answer for the days wanted now. It returns false for what it cannot read, for an answer
+// to another question or that does not speak of these days.
+func unpackMemberData(b []byte, want Period, key memberKey) (*MemberDataAnswer, bool) {
+	a := new(MemberDataAnswer)
+	if a.UnmarshalBinary(b) != nil || a.question.key() != key {
+		return nil, false
+	}
+	if a.Insured != Yes {
+		return a, a.Asked == want
+	}
+	if covered := a.on(want); covered.Insured == Yes {
+		return covered, true
+	}
+	if later(a.Asked, want, a.Coverage, a.ConsultedAt) {
+		a.Asked = want
+		return a, true
+	}
+	return nil, false
+}
+
+// on is what the answer says about other days.
+func (a *MemberDataAnswer) on(days Period) *MemberDataAnswer {
+	out := *a
+	out.Asked = days
+	out.Mutuality, out.RegNr, out.CT1, out.CT2, out.PaymentApproval = "", Private{}, "", "", ""
+	out.Coverage, out.Communicated, out.Preferential = Period{}, Date{}, NotKnown
+	out.conclude()
+	return &out
 }

@@ -107,7 +107,6 @@ func TestMemberData(t *testing.T) {
 			ofEnvironment(t).check(t, a)
 			ofEnvironment(t).check(t, *a)
 			ofEnvironment(t).check(t, a.Message)
-			ofEnvironment(t).check(t, a.Key())
 			ofEnvironment(t).check(t, q)
 		})
 	}
@@ -455,13 +454,6 @@ func TestMemberDataKept(t *testing.T) {
 		}
 		if again.CT1 != a.CT1 || again.Insured != insurability.Yes || !again.ConsultedAt.Equal(a.ConsultedAt) || again.References != a.References || again.Person != a.Person {
 			t.Errorf("came back as %v %+v", again, again.References)
-		}
-		req, err := p.Insurability.NewMemberDataRequest(q)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(again.Key().Bytes(), req.Key().Bytes()) {
-			t.Error("the same question has another key")
 		}
 		if bytes.Contains(b, []byte(licence)) {
 			t.Error("the licence is kept")
