@@ -174,7 +174,7 @@ func (d *DB) ready(ctx context.Context) (*DB, error) {
 	return d, nil
 }
 
-// Close waits for calls under way and closes the connections; those of [OpenShared] stay open. Close
+// Close waits for calls under way and locks held, and closes the connections; those of [OpenShared] stay open. Close
 // the boxes and stores first, or let them fail with ErrClosed.
 func (d *DB) Close() error {
 	d.mu.Lock()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/ehealth-continuity/ehealth/fault"
 	"github.com/ehealth-continuity/ehealth/internal/pgtest"
 	"github.com/ehealth-continuity/ehealth/postgres"
 	"github.com/ehealth-continuity/ehealth/resilience/outbox"
@@ -215,6 +216,83 @@ func TestPutTxRefusesAnotherStore(t *testing.T) {
 	if _, err := postgres.PutTx(t.Context(), tx, n.box, item("ref", "")); !errors.Is(err, outbox.ErrInvalid) {
 		t.Errorf("a database without our schema: %v", err)
 	}
+}
+
+// TestPutTxOfTransactionsOfAllSorts: savepoints, isolation levels, several items.
+func TestPutTxOfTransactionsOfAllSorts(t *testing.T) {
+	dsn := pgtest.DSN(t)
+	n, c := startNode(t, dsn, ok), connect(t, dsn)
+	store := n.db.Outbox()
+	put := func(tx pgx.Tx, it outbox.Item) outbox.ID {
+		t.Helper()
+		id, err := postgres.PutTx(t.Context(), tx, n.box, it)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	for _, level := range []pgx.TxIsoLevel{pgx.ReadCommitted, pgx.RepeatableRead, pgx.Serializable} {
+		ref := func(s string) string { return string(level) + s }
+		tx, err := c.BeginTx(t.Context(), pgx.TxOptions{IsoLevel: level})
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := put(tx, item(ref("first"), ""))
+		inner, err := tx.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		gone := put(inner, item(ref("gone"), ""))
+		if err := inner.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		second := put(tx, item(ref("second"), ""))
+		held := item(ref("held"), "")
+		held.Held = true
+		third := put(tx, held)
+		if err := tx.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var last uint64
+		for _, id := range []outbox.ID{first, second, third} {
+			e, err := store.Load(t.Context(), id)
+			if err != nil || e.Seq <= last {
+				t.Errorf("%s: place %d after %d: %v", level, e.Seq, last, err)
+			}
+			last = e.Seq
+		}
+		if _, err := store.Load(t.Context(), gone); !errors.Is(err, outbox.ErrNotFound) {
+			t.Errorf("%s: behind a savepoint that was rolled back: %v", level, err)
+		}
+		if err := store.Check(t.Context()); err != nil {
+			t.Errorf("%s: %v", level, err)
+		}
+	}
+	if c := count(t, store); c.Of(outbox.Prepared) != 6 || c.Of(outbox.Held) != 3 {
+		t.Errorf("%v", c)
+	}
+}
+
+func TestPutTxInAFailedTransaction(t *testing.T) {
+	dsn := pgtest.DSN(t)
+	n, c := startNode(t, dsn, ok), connect(t, dsn)
+	tx := begin(t, c)
+	if _, err := tx.Exec(t.Context(), "SELECT 1/0"); err == nil {
+		t.Fatal("1/0 is a number")
+	}
+	var fe *fault.Error
+	if _, err := postgres.PutTx(t.Context(), tx, n.box, item("ref", "")); !errors.As(err, &fe) || fe.Code != "25P02" {
+		t.Fatalf("%v", err)
+	}
+	_ = tx.Rollback(t.Context())
+	if err := n.box.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tx = begin(t, c)
+	if _, err := postgres.PutTx(t.Context(), tx, n.box, item("ref", "")); !errors.Is(err, outbox.ErrClosed) {
+		t.Fatalf("a closed box: %v", err)
+	}
+	_ = tx.Rollback(t.Context())
 }
 
 // TestCommitWakesOtherNodes: no poll is in play, only what the database says.
