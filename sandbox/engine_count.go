@@ -62,6 +62,7 @@ type State struct {
 
 // State returns a copy of the counters.
 func (s *Sandbox) State() State {
+	s.settleMail()
 	c := s.counters
 	c.mu.Lock()
 	st := State{

@@ -36,6 +36,8 @@ func routes() []route {
 		},
 		{Service: "etk", Path: pathETK, UDDI: uddiETK, Name: "ETEE ETKDEPOT", Handle: v.getEtk},
 		{Service: "kgss", Path: pathKGSS, UDDI: uddiKGSS, Name: "ETEE KGSS", Handle: v.kgss},
+		{Service: "ehbox-cons", Path: pathMailRead, UDDI: uddiMailRead, Unlisted: true, Handle: v.consultMail},
+		{Service: "ehbox-pub", Path: pathMailSend, UDDI: uddiMailSend, Unlisted: true, Handle: v.sendMessage},
 		appRoute(0), appRoute(1),
 		v.memberRoute(0), v.memberRoute(1),
 	}

@@ -101,6 +101,7 @@ type Sandbox struct {
 	centrals []*centralService
 	depot    etkDepot
 	keystore kgssStore
+	mail     mailState
 
 	closing context.Context // done when Close begins
 	shut    context.CancelFunc
@@ -196,7 +197,7 @@ type Endpoint struct {
 }
 
 // Services returns the addresses of every service by UDDI id, as the service list has them at rest: Order 0 active,
-// the others not. SetList and list steps change the published list, not this.
+// the others not. eHealthBox is here too, and not in the list. SetList and list steps change the published list, not this.
 func (s *Sandbox) Services() map[string][]Endpoint {
 	out := map[string][]Endpoint{}
 	for _, r := range s.routes {

@@ -35,13 +35,33 @@ type xsType struct {
 	attrs   []xsAttr
 	foreign bool      // anyAttribute namespace="##other" processContents="lax"
 	derived []*xsType // types that xsi:type may name in its place
+
+	choice []xsParticle // not a type: the elements of a choice (xsChoice)
 }
 
-// xsParticle is one element of a sequence.
+// xsParticle is one element of a sequence, or a choice of several.
 type xsParticle struct {
 	name     qname
 	typ      *xsType
 	min, max int // max < 0: unbounded
+}
+
+// xsChoice is a choice of elements, exactly one of which must be there.
+func xsChoice(of ...xsParticle) xsParticle {
+	return xsParticle{of[0].name, &xsType{choice: of}, 1, 1}
+}
+
+// of is the declaration of c, when it may stand here.
+func (p *xsParticle) of(c *xmltree.Node) *xsParticle {
+	for i := range p.typ.choice {
+		if d := p.typ.choice[i].of(c); d != nil {
+			return d
+		}
+	}
+	if p.typ.choice == nil && c.Is(p.name.space, p.name.local) {
+		return p
+	}
+	return nil
 }
 
 // xsAttr is one attribute in no namespace.
@@ -128,7 +148,7 @@ func (v *xsValidator) sequence(n *xmltree.Node, t *xsType, path string) *schemaE
 		default:
 			continue
 		}
-		for i < len(t.seq) && (!c.Is(t.seq[i].name.space, t.seq[i].name.local) || count == t.seq[i].max) {
+		for i < len(t.seq) && (t.seq[i].of(c) == nil || count == t.seq[i].max) {
 			if e := next(); e != nil {
 				return e
 			}
@@ -137,7 +157,8 @@ func (v *xsValidator) sequence(n *xmltree.Node, t *xsType, path string) *schemaE
 			return &schemaError{path, "unexpected element, or elements out of order"}
 		}
 		count++
-		if e := v.element(c, t.seq[i].typ, path+"/"+t.seq[i].name.local); e != nil {
+		d := t.seq[i].of(c)
+		if e := v.element(c, d.typ, path+"/"+d.name.local); e != nil {
 			return e
 		}
 	}

@@ -41,6 +41,8 @@ type route struct {
 	Order   int    // order of this address in the service list
 	Name    string // display name in the service list; "" = the end of UDDI, "insurability:v2"
 	Handle  handlerFunc
+
+	Unlisted bool // the service has a UDDI id and is not in the service list all the same
 }
 
 // What services may use of *Sandbox, besides these:

@@ -76,7 +76,7 @@ func (s *Sandbox) listed(st ListState) []listed {
 	at := map[string]int{}
 	family := map[string]string{} // UDDI -> service of its Order 0
 	for _, r := range s.routes {
-		if r.UDDI == "" {
+		if r.UDDI == "" || r.Unlisted {
 			continue
 		}
 		i, ok := at[r.UDDI]
