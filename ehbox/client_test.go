@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -43,11 +44,25 @@ type platform struct {
 	t      testing.TB
 	answer func(asked) answer
 
-	mu    sync.Mutex
-	asked []asked
+	mu     sync.Mutex
+	asked  []asked
+	refuse bool // connections
+}
+
+// down refuses connections, or takes them again.
+func (p *platform) down(refuse bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refuse = refuse
 }
 
 func (p *platform) RoundTrip(r *http.Request) (*http.Response, error) {
+	p.mu.Lock()
+	refuse := p.refuse
+	p.mu.Unlock()
+	if refuse {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, err
