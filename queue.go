@@ -260,6 +260,7 @@ func (q *queue) failure(ctx context.Context, k outbox.Kind, err error) error {
 		*e = *tried
 		e.Err = err
 	}
+	late, isLate := errors.AsType[*outbox.TooLateError](err)
 	stopped, isState := errors.AsType[*outbox.StateError](err)
 	switch {
 	case errors.Is(err, outbox.ErrQueued):
@@ -278,6 +279,9 @@ func (q *queue) failure(ctx context.Context, k outbox.Kind, err error) error {
 		if v, err := q.box.Show(context.WithoutCancel(ctx), stopped.ID); err == nil {
 			say(e, notice.Expired(v.Expires.Add(-time.Second)))
 		}
+	case isLate:
+		e.Kind, e.Outcome = fault.Timeout, fault.NotSent
+		say(e, notice.Expired(late.Expires.Add(-time.Second)))
 	case errors.Is(err, outbox.ErrInvalid), errors.Is(err, outbox.ErrConflict):
 		e.Kind = fault.Invalid
 	}

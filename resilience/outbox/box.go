@@ -274,7 +274,7 @@ func (b *Box) prepare(it Item, at time.Time) (*record, Entry, error) {
 	}
 	if x := it.Expiry.instant(at); !x.IsZero() {
 		if r.Expires = x.Round(0).UTC(); r.overdue(at) {
-			return nil, Entry{}, fmt.Errorf("%w: expired already", ErrInvalid)
+			return nil, Entry{}, &TooLateError{Expires: r.Expires}
 		}
 	}
 	e, err := b.keys.encode(r)

@@ -65,6 +65,18 @@ func (e *UnknownError) SafeError() string { return e.Error() }
 // Unwrap returns ErrUnknown and the cause.
 func (e *UnknownError) Unwrap() []error { return causes(ErrUnknown, e.Err) }
 
+// TooLateError says that the time of an item was over before it was put: it was not accepted. It is
+// an [ErrInvalid].
+type TooLateError struct{ Expires time.Time }
+
+func (e *TooLateError) Error() string { return "outbox: invalid: expired already" }
+
+// SafeError is Error.
+func (e *TooLateError) SafeError() string { return e.Error() }
+
+// Unwrap returns ErrInvalid.
+func (e *TooLateError) Unwrap() error { return ErrInvalid }
+
 // StateError says that an item cannot do what was asked because of its state. It is an
 // [ErrState].
 type StateError struct {
