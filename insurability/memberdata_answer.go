@@ -125,9 +125,9 @@ func answerMemberData(req *MemberDataRequest, r *MemberDataResponse) (*MemberDat
 		a.Facets = append(a.Facets, f.ID)
 	}
 	s := r.Response.Status
-	a.Partial = s.Sub == statusPartial
+	a.Partial = s.Sub != "" || s.Fault != nil // whatever it is, it is not a plain success
 	if s.Fault != nil {
-		a.Partial, a.Warnings = true, s.Fault.Details
+		a.Warnings = s.Fault.Details
 	}
 	for i := range r.Response.Assertions {
 		if err := a.read(&r.Response.Assertions[i]); err != nil {

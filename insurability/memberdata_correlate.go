@@ -84,6 +84,7 @@ func (b *binding) subject(ours, theirs NameID) {
 	o, t := memberOf(ours), memberOf(theirs)
 	switch {
 	case o.ssin != "" && t.ssin != "":
+		b.same("Assertion/Subject", o.mutuality, t.mutuality)
 		b.tie("Assertion/Subject", o.ssin, t.ssin)
 	case o.regNr != "" && t.regNr != "":
 		b.same("Assertion/Subject", o.mutuality, t.mutuality)

@@ -1,6 +1,7 @@
 package insurability
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/ehealth-continuity/ehealth/fault"
@@ -11,8 +12,6 @@ const (
 	statusSuccess   = "urn:oasis:names:tc:SAML:2.0:status:Success"
 	statusRequester = "urn:oasis:names:tc:SAML:2.0:status:Requester"
 	statusResponder = "urn:oasis:names:tc:SAML:2.0:status:Responder"
-
-	statusPartial = "urn:be:cin:nippin:SAML:status:PartialAnswer"
 )
 
 // MemberDataFault explains an answer of MemberData that is not a plain success. With status Success it is a warning,
@@ -91,6 +90,18 @@ func (f *MemberDataFault) Error() string {
 // SafeError is Error: it may be logged.
 func (f *MemberDataFault) SafeError() string { return f.Error() }
 
+// Format implements [fmt.Formatter] with the form of Error for every verb.
+func (f MemberDataFault) Format(s fmt.State, _ rune) { redact(s, f.Error()) }
+
+// Format implements [fmt.Formatter]: every verb shows the code only.
+func (d MemberDataDetail) Format(s fmt.State, _ rune) { redact(s, memberCode(d.Code)) }
+
+// MarshalText writes the form of Error.
+func (f MemberDataFault) MarshalText() ([]byte, error) { return []byte(f.Error()), nil }
+
+// MarshalText writes the code only.
+func (d MemberDataDetail) MarshalText() ([]byte, error) { return []byte(memberCode(d.Code)), nil }
+
 // InsurerDown tells that the insurer behind the platform gave no usable answer. The same question may be asked again
 // later; another address of the service leads to the same insurer.
 func (f *MemberDataFault) InsurerDown() bool { return f.kind() == fault.Unavailable }
@@ -108,10 +119,13 @@ func (f *MemberDataFault) kind() fault.Kind {
 	return fault.Invalid
 }
 
-// memberCode lets a code into a text when it is known or looks like one.
+// memberCode lets a code into a text when it is known or looks like one: a single word could be a name.
 func memberCode(s string) string {
 	if _, known := memberDetails[s]; known {
 		return s
+	}
+	if !strings.Contains(s, "_") {
+		return "?"
 	}
 	return safeCode(s)
 }

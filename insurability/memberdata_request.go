@@ -164,6 +164,7 @@ func encodeSAML[T any](root string, v *T, wire func(*T, *codec)) ([]byte, error)
 }
 
 func decodeSAML[T any](doc []byte, root string, v *T, wire func(*T, *codec)) error {
+	doc = bytes.TrimPrefix(doc, []byte("\ufeff"))
 	n, err := xmltree.Parse(doc, memberLimits)
 	if err != nil {
 		return errDocument
@@ -392,6 +393,9 @@ func (q AttributeQuery) Format(f fmt.State, _ rune) { redact(f, "AttributeQuery 
 
 // Format implements [fmt.Formatter]: no verb shows the content.
 func (b Blob) Format(f fmt.State, _ rune) { redact(f, "[content withheld]") }
+
+// MarshalText writes the form of Format, so that a message dumped as JSON stays private.
+func (b Blob) MarshalText() ([]byte, error) { return []byte("[content withheld]"), nil }
 
 // Format implements [fmt.Formatter]: no verb shows the patient.
 func (s Subject) Format(f fmt.State, _ rune) { redact(f, "[patient withheld]") }

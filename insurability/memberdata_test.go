@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"compress/flate"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -321,7 +323,7 @@ func TestMemberDataInsured(t *testing.T) {
 			a, err := readMember(t, req, memberResponse(t, "memberdata-inner-response-success.xml", func(r *SAMLResponse) {
 				r.Assertions, r.Status.Fault = tt.list, tt.warn
 				if tt.warn != nil {
-					r.Status.Sub = statusPartial
+					r.Status.Sub = "urn:be:cin:nippin:SAML:status:PartialAnswer"
 				}
 			}))
 			if err != nil {
@@ -425,6 +427,7 @@ func TestMemberDataCorrelation(t *testing.T) {
 			s.InResponseTo, s.Assertions, s.Status.Top = "", nil, statusRequester
 		}, ""},
 		{"the patient with his insurer", bySSIN, subject(formatSSINMut, "85073199704@319"), ""},
+		{"the patient with another insurer than ours", MemberDataQuery{Patient: ssinInsured, Mutuality: mutuality}, subject(formatSSINMut, "85073199704@101"), "Assertion/Subject"},
 		{"another patient", bySSIN, subject(formatSSIN, "15073199817"), "Assertion/Subject"},
 		{"another kind of number", bySSIN, subject(formatRegNr, "9999999999999@319"), "Assertion/Subject"},
 		{"a kind that is not known", bySSIN, subject("urn:x", "85073199704"), "Assertion/Subject"},
@@ -588,19 +591,39 @@ func TestMemberDataPrints(t *testing.T) {
 		t.Fatal(err)
 	}
 	down := memberResponse(t, "memberdata-inner-response-io-down.xml", nil)
+	partial, err := readMember(t, req, memberResponse(t, "memberdata-inner-response-partial.xml", func(r *SAMLResponse) {
+		r.Status.Fault.Details[0].Location = "85073199704"
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	loud := &MemberDataFault{
+		Top: statusRequester, Code: "SYNTHETIC", Source: "85073199704", Message: &Text{Value: Hide("SAMPLE")},
+		Details: []MemberDataDetail{{Code: "85073199704", Location: "SYNTHETIC", Message: &Text{Value: Hide("SAMPLE")}}},
+	}
 	for _, v := range []any{
 		req, *req, req.Query, req.Query.Subject, r, *r, r.Detail, a, *a, a.Message, a.Message.Response, a.Message.Response.Assertions, a.question.key(),
-		a.Items, a.Warnings, down.Response,
+		a.Items, partial.Warnings, partial, loud, *loud, down.Response,
 		MemberDataQuery{Patient: ssinInsured, RegNr: Hide("9999999999999")},
 	} {
+		var texts []string
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
-			text := fmt.Sprintf(verb, v)
+			texts = append(texts, fmt.Sprintf(verb, v))
+		}
+		if _, ok := v.(MemberDataQuery); ok {
+			v = nil // identity.SSIN refuses to be written
+		}
+		dump, err := json.Marshal(v)
+		if err != nil || regexp.MustCompile(`[A-Za-z0-9+/]{80,}`).Match(dump) {
+			t.Errorf("%T as JSON: %v %s", v, err, dump)
+		}
+		for verb, text := range append(texts, string(dump)) {
 			for _, secret := range []string{
 				"85073199704", "9999999999999", "SYNTHETIC", "SAMPLE", "sandbox-secret", "19999915001",
 				fmt.Sprintf("%x", "85073199704"), fmt.Sprintf("%x", "SYNTHETIC"),
 			} {
 				if strings.Contains(text, secret) {
-					t.Errorf("%T with %s shows %q: %s", v, verb, secret, text)
+					t.Errorf("%T in form %d shows %q: %s", v, verb, secret, text)
 				}
 			}
 		}
