@@ -164,7 +164,7 @@ func TestDepotAnswers(t *testing.T) {
 		{"fault", hospital, func(*xmltree.Node) string { return soaFault }, fault.Unavailable, "", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := &platform{}
+			p := &platform{once: true}
 			var doc string
 			p.set(func(n *xmltree.Node) (string, error) { doc = tt.answer(n); return doc, nil })
 			got, err := p.depot(t, etee.DepotConfig{}).Get(t.Context(), tt.ask)
@@ -651,7 +651,7 @@ func FuzzDepotAnswer(f *testing.F) {
 		if _, err := soap.Envelope(nil, []byte(doc)); err != nil {
 			t.Skip()
 		}
-		p := &platform{answer: func(*xmltree.Node) (string, error) { return doc, nil }}
+		p := &platform{once: true, answer: func(*xmltree.Node) (string, error) { return doc, nil }}
 		got, err := p.depot(t, etee.DepotConfig{}).Get(t.Context(), w.hospital.id)
 		if err == nil {
 			for _, tk := range got.Tokens {

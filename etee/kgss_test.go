@@ -255,6 +255,7 @@ func TestKeyAnswers(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newKeyService(t)
+			s.once = true
 			k := s.client(nil)
 			tt.change(s)
 			_, err := k.NewKey(t.Context(), acl("70010100287"))

@@ -97,6 +97,7 @@ func id(t testing.TB, kind identity.IdentifierType, number, application string) 
 // platform is what stands behind the network in a test.
 type platform struct {
 	mu     sync.Mutex
+	once   bool           // questions are not repeated
 	asked  map[string]int // by what was asked: TYPE/number/application, or the name of the payload
 	answer func(n *xmltree.Node) (string, error)
 }
@@ -173,8 +174,15 @@ func asked(n *xmltree.Node) string {
 
 func (p *platform) exchanger(t testing.TB) *exchange.Exchanger {
 	t.Helper()
+	var engine *resilience.Engine
+	if p.once {
+		var err error
+		engine, err = resilience.New(resilience.Config{Policy: resilience.Policy{MaxAttempts: 1}})
+		check(t, err)
+		t.Cleanup(engine.Close)
+	}
 	x, err := exchange.New(exchange.Options{
-		HTTP: &http.Client{Transport: p}, UserAgent: "test/1.0", From: "support@example.test",
+		HTTP: &http.Client{Transport: p}, Engine: engine, UserAgent: "test/1.0", From: "support@example.test",
 		Directory: resilience.Static{
 			etee.ServiceDepot: {{URL: "https://depot.example.test/EtkDepot/v1", Active: true}},
 			etee.ServiceKGSS:  {{URL: "https://kgss.example.test/Kgss/v1", Active: true}},

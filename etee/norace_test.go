@@ -1,0 +1,5 @@
+//go:build !race
+
+package etee_test
+
+const raceEnabled = false
