@@ -49,7 +49,10 @@ func ExampleClient_Check_unavailable() {
 func exampleClient(network http.RoundTripper, opts ...insurability.Option) *insurability.Client {
 	x, err := exchange.New(exchange.Options{
 		HTTP: &http.Client{Transport: network}, UserAgent: "MyPractice/4.2", From: "support@example.be",
-		Directory: resilience.Static{insurability.ServiceGenIns: {{URL: "https://services.example.test/GenericInsurability/v1"}}},
+		Directory: resilience.Static{
+			insurability.ServiceGenIns:     {{URL: "https://services.example.test/GenericInsurability/v1"}},
+			insurability.ServiceMemberData: {{URL: "https://services.example.test/MyCareNet/MemberData/v1"}},
+		},
 	})
 	if err != nil {
 		panic(err)

@@ -288,30 +288,35 @@ func TestMemberDataFaults(t *testing.T) {
 // wrongAnswer is how an answer ends that is not ours.
 var wrongAnswer = end{fault.Security, fault.Unknown, "D-WRONG", ""}
 
-// TestMemberDataMisrouted: the answers of two patients are swapped; nothing of them is shown.
+// TestMemberDataMisrouted: the answers of two patients are swapped. Where the alternate has the right one, that is shown;
+// where it has none, nothing is.
 func TestMemberDataMisrouted(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
-		p, q := w.open(t, w.doctor(t, 0)), w.open(t, w.doctor(t, 1))
-		if _, err := w.memberAsk(t, q, sandbox.Preferential); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := q.Insurability.Check(t.Context(), insurability.Query{Patient: w.sb.Patient(sandbox.Preferential).SSIN}); err != nil {
-			t.Fatal(err)
-		}
-		w.login(t, p)
-		w.inject(t, "net 0 to_end misroute p=1")
-		a, err := w.memberAsk(t, p, sandbox.Insured)
-		if err == nil { // the alternate had nobody else's answer to give
-			if a.Source != insurability.Alternate || a.SSIN.Reveal() != w.sb.Patient(sandbox.Insured).SSIN.Reveal() {
-				t.Errorf("%v", a)
+	for _, both := range []bool{false, true} {
+		inBubble(t, func(t *testing.T, w *world) {
+			p, q := w.open(t, w.doctor(t, 0)), w.open(t, w.doctor(t, 1))
+			if _, err := w.memberAsk(t, q, sandbox.Preferential); err != nil {
+				t.Fatal(err)
 			}
-		} else {
-			w.memberEnds(t, a, err, wrongAnswer)
-		}
-		if w.sb.State().Hits["memberdata"]["misroute"] == 0 {
-			t.Error("nothing was misrouted")
-		}
-	})
+			w.login(t, p)
+			w.inject(t, "memberdata 0 to_end misroute p=1")
+			if both {
+				w.inject(t, "memberdata-direct 0 to_end refuse")
+			}
+			a, err := w.memberAsk(t, p, sandbox.Insured)
+			switch {
+			case both:
+				if a != nil || !errors.Is(err, fault.ErrUnavailable) && !errors.Is(err, fault.ErrSecurity) {
+					t.Errorf("%v %v", a, err)
+				}
+				w.private.check(t, err)
+			case err != nil || a.Source != insurability.Alternate || a.SSIN.Reveal() != w.sb.Patient(sandbox.Insured).SSIN.Reveal():
+				t.Errorf("%v %v", a, err)
+			}
+			if w.sb.State().Hits["memberdata"]["misroute"] == 0 {
+				t.Error("nothing was misrouted")
+			}
+		})
+	}
 }
 
 // TestMemberDataWrong: documents that are not ours, in an envelope that is.
