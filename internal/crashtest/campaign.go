@@ -130,9 +130,10 @@ type campaign struct {
 	*totals
 	no  int
 	dir string
-	dsn string
+	dsn string // and schema: of pgStore
 	rng *rand.Rand
 
+	schema  string
 	n       int               // references made
 	open    []string          // references whose callers were told nothing yet, in order
 	told    map[string]bool   // "it is kept"
@@ -147,9 +148,7 @@ func (c *campaign) run() (err error) {
 	}
 	c.told, c.seen, c.keys = map[string]bool{}, map[string]string{}, []int{1}
 	if c.pg != nil {
-		if c.dsn, err = c.pg.database(); err != nil {
-			return err
-		}
+		c.dsn, c.schema = c.pg.dsn, fmt.Sprintf("campaign%d", c.no)
 	}
 	for c.more() {
 		for range c.round {
@@ -221,7 +220,7 @@ func (c *campaign) beside(pl plan) func() error {
 	ended := make(chan error, 1)
 	go func() {
 		calm := c.pg.calm()
-		_, err := c.once(plan{World: c.fleet.dir, Dir: c.dir, DSN: c.dsn, Keys: slices.Clone(c.keys), For: 2000})
+		_, err := c.once(plan{World: c.fleet.dir, Dir: c.dir, DSN: c.dsn, Schema: c.schema, Keys: slices.Clone(c.keys), For: 2000})
 		if !c.pg.same(calm) {
 			err = nil
 		}
@@ -236,7 +235,7 @@ func (c *campaign) spawn(pl plan) (killed bool, err error) {
 		c.keys = append([]int{c.keys[0] + 1}, c.keys...)
 		c.turning = true
 	}
-	pl.World, pl.Dir, pl.DSN, pl.Refs, pl.Keys = c.fleet.dir, c.dir, c.dsn, c.open, c.keys
+	pl.World, pl.Dir, pl.DSN, pl.Schema, pl.Refs, pl.Keys = c.fleet.dir, c.dir, c.dsn, c.schema, c.open, c.keys
 	for {
 		calm := c.pg.calm()
 		killed, err := c.once(pl)

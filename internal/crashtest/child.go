@@ -25,7 +25,8 @@ func childArgs() string { return os.Getenv(childEnv) }
 type plan struct {
 	World   string   `json:"world"`            // directory of world.json, and of the tokens of a bolt campaign
 	Dir     string   `json:"dir"`              // of the campaign
-	DSN     string   `json:"dsn,omitempty"`    // of the campaign's database; "" = the file in Dir
+	DSN     string   `json:"dsn,omitempty"`    // of the database; "" = the file in Dir
+	Schema  string   `json:"schema,omitempty"` // of the campaign in it; "" = the default
 	Point   string   `json:"point"`            // where to die; "" = nowhere
 	Hit     int      `json:"hit"`              // at which passage of it
 	Within  int      `json:"within,omitempty"` // die so many microseconds after it

@@ -17,27 +17,27 @@ import (
 type cluster struct {
 	mu     sync.RWMutex // held for writing while the server is down
 	server *pgtest.Server
+	dsn    string
 	ends   atomic.Int64
 }
 
 // startLimit bounds a start with its recovery.
 const startLimit = 2 * time.Minute
 
-func (k *cluster) database() (string, error) {
-	k.mu.RLock()
-	defer k.mu.RUnlock()
+// newCluster makes the one database, in which each campaign has a schema.
+func newCluster(s *pgtest.Server) (*cluster, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
-	dsn, err := k.server.Database(ctx)
+	dsn, err := s.Database(ctx)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	c, err := pgx.Connect(ctx, dsn)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	_, err = c.Exec(ctx, vendorTable)
-	return dsn, errors.Join(err, c.Close(ctx))
+	return &cluster{server: s, dsn: dsn}, errors.Join(err, c.Close(ctx))
 }
 
 // calm waits until the server is up and tells how often it has ended so far; same tells whether it

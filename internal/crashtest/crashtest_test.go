@@ -30,7 +30,7 @@ func TestCrashes(t *testing.T) {
 			if c.store == pgStore {
 				server = pgtest.Restartable(t)
 			}
-			if err := campaigns(t.Output(), c.store, server, t.TempDir(), c.n, 8, uint64(time.Now().UnixNano())); err != nil {
+			if _, _, err := campaigns(t.Output(), c.store, server, t.TempDir(), c.n, 8, uint64(time.Now().UnixNano())); err != nil {
 				t.Fatal(err)
 			}
 		})

@@ -7,7 +7,7 @@
 // every tenth answer of its application after the execution, loses exchanges, executes some late,
 // refuses some, and keeps the only truth: its own list of what was executed, in order. The children
 // are real processes, several beside each other. Those of one campaign come one after another and share
-// one bbolt file or one database, and all share one token. Each puts items, sends and resolves
+// one bbolt file or one schema of a database, and all share one token. Each puts items, sends and resolves
 // through the client of the application, and is killed (SIGKILL) at a named point, at a random moment,
 // or in the middle of a write.
 //

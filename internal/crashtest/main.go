@@ -23,6 +23,7 @@ func main() {
 	store := flag.String("store", "both", "bolt, postgres or both")
 	par := flag.Int("parallel", 8*runtime.NumCPU(), "campaigns at a time")
 	seed := flag.Uint64("seed", uint64(time.Now().UnixNano()), "decides what happens, but not when")
+	page := flag.String("write", "", "Markdown page to put the result into, when all is well")
 	dir := flag.String("dir", "", "where the files go; default: a temporary directory, removed when all is well")
 	flag.Parse()
 	stores := []string{*store}
@@ -36,7 +37,7 @@ func main() {
 	bad := false
 	for i, s := range stores {
 		share := (*n + i) / len(stores)
-		if err := run(s, *dir, share, *par, *seed); err != nil {
+		if err := run(s, *dir, *page, share, *par, *seed); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			bad = true
 		}
@@ -47,7 +48,7 @@ func main() {
 }
 
 // run is the campaigns of one store, with a server of their own when they need one.
-func run(store, dir string, n, parallel int, seed uint64) (err error) {
+func run(store, dir, page string, n, parallel int, seed uint64) (err error) {
 	if dir == "" {
 		if dir, err = os.MkdirTemp("", "crash"); err != nil {
 			return err
@@ -70,31 +71,38 @@ func run(store, dir string, n, parallel int, seed uint64) (err error) {
 		}
 		defer func() { err = errors.Join(err, server.Stop()) }()
 	}
-	return campaigns(os.Stdout, store, server, dir, n, parallel, seed)
+	t, b, err := campaigns(os.Stdout, store, server, dir, n, parallel, seed)
+	if err != nil || page == "" {
+		return err
+	}
+	return writePage(page, t, b, seed)
 }
 
 // campaigns kills n children and prints what was seen. server is that of pgStore.
-func campaigns(out io.Writer, store string, server *pgtest.Server, dir string, n, parallel int, seed uint64) error {
+func campaigns(out io.Writer, store string, server *pgtest.Server, dir string, n, parallel int, seed uint64) (*totals, behaved, error) {
 	p, err := newPlatform(dir, seed, 1)
 	if err != nil {
-		return err
+		return nil, behaved{}, err
 	}
 	defer p.Close()
 	if err := p.misbehave(badDay); err != nil {
-		return err
+		return nil, behaved{}, err
 	}
 	f := &fleet{store: store, dir: dir, p: p, seed: seed}
 	if server != nil {
-		f.pg = &cluster{server: server}
+		if f.pg, err = newCluster(server); err != nil {
+			return nil, behaved{}, err
+		}
 	}
 	t, err := f.run(n, parallel)
+	b := p.behaved()
 	t.print(out)
-	p.behaved().print(out)
+	b.print(out)
 	fmt.Fprintf(out, "seed %d, %s\n", seed, time.Now().Format(time.DateOnly))
-	if err != nil {
-		return err
+	if err == nil {
+		err = verdict(t, b, n)
 	}
-	return verdict(t, p.behaved(), n)
+	return t, b, err
 }
 
 // verdict says what a campaign did not show.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -17,7 +18,7 @@ import (
 // openPostgres: the nodes share their tokens through the database; the children of a campaign find
 // theirs where those on bbolt do, so that each database need not log in anew.
 func (w *worker) openPostgres(ctx context.Context) (*back, error) {
-	db, err := postgres.Open(ctx, w.DSN, postgres.WithMaxConns(4))
+	db, err := postgres.Open(ctx, w.DSN, postgres.WithSchema(w.Schema), postgres.WithMaxConns(4))
 	if err != nil {
 		return nil, err
 	}
@@ -37,22 +38,22 @@ func (w *worker) openPostgres(ctx context.Context) (*back, error) {
 }
 
 // downgradePostgres takes from a schema what version 1 did not have. The children do not use it.
-func downgradePostgres(ctx context.Context, dsn string) error {
-	c, err := pgx.Connect(ctx, dsn)
+func (w *worker) downgradePostgres(ctx context.Context) error {
+	c, err := pgx.Connect(ctx, w.DSN)
 	if err != nil {
 		return err
 	}
-	_, err = c.Exec(ctx, `DO $$ BEGIN
-	IF to_regclass('ehealth.version') IS NOT NULL THEN
-		DROP TABLE IF EXISTS ehealth.token, ehealth.answer;
-		DELETE FROM ehealth.version WHERE version > 1;
+	_, err = c.Exec(ctx, strings.ReplaceAll(`DO $$ BEGIN
+	IF to_regclass('@.version') IS NOT NULL THEN
+		DROP TABLE IF EXISTS @.token, @.answer;
+		DELETE FROM @.version WHERE version > 1;
 	END IF;
-END $$`)
+END $$`, "@", w.Schema))
 	return errors.Join(err, c.Close(ctx))
 }
 
 // The table of a vendor, whose own transactions carry intents.
-const vendorTable = "CREATE TABLE vendor (ref text PRIMARY KEY)"
+const vendorTable = "CREATE TABLE vendor (campaign text, ref text, PRIMARY KEY (campaign, ref))"
 
 // putWith puts an item in a transaction that writes to the vendor's table too.
 func (w *worker) putWith(ctx context.Context, box *outbox.Box, it outbox.Item) error {
@@ -61,7 +62,7 @@ func (w *worker) putWith(ctx context.Context, box *outbox.Box, it outbox.Item) e
 		return err
 	}
 	err = pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "INSERT INTO vendor VALUES ($1) ON CONFLICT DO NOTHING", it.Ref); err != nil {
+		if _, err := tx.Exec(ctx, "INSERT INTO vendor VALUES ($1, $2) ON CONFLICT DO NOTHING", w.Schema, it.Ref); err != nil {
 			return err
 		}
 		_, err := postgres.PutTx(ctx, tx, box, it)
@@ -78,7 +79,7 @@ func (w *worker) vendors(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rows, err := c.Query(ctx, "SELECT ref FROM vendor")
+	rows, err := c.Query(ctx, "SELECT ref FROM vendor WHERE campaign = $1", w.Schema)
 	if err != nil {
 		return errors.Join(err, c.Close(ctx))
 	}

@@ -66,7 +66,7 @@ func (w *worker) markWrite(name string) {
 
 func (w *worker) downgrade(ctx context.Context) error {
 	if w.DSN != "" {
-		return downgradePostgres(ctx, w.DSN)
+		return w.downgradePostgres(ctx)
 	}
 	return downgrade(w.file())
 }
