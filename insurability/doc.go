@@ -20,6 +20,24 @@
 // A Client comes from the Platform of the module's root package, which wires addresses, token and certificate. The
 // operations [Client.GetInsurability] and [Client.GetInsurabilityForPharmacist] give every field of the messages.
 //
+// # MemberData
+//
+// [Client.MemberData] asks the third service, which is not for pharmacies. It answers facets of the patient's file, of
+// which insurability is one, and comes down the same ladder. What is not asked is not told, and what the caller's sector
+// may not see fails the whole question:
+//
+//	a, err := client.MemberData(ctx, insurability.MemberDataQuery{
+//		Patient: ssin,
+//		Facets:  []insurability.FacetID{insurability.FacetInsurability, insurability.FacetChronicCondition},
+//	})
+//
+// A Partial answer lacks something that was asked: what is in it counts, what is not in it proves nothing. A refusal wraps
+// a [*MemberDataFault]. Its InsurerDown tells that the insurer behind the platform failed (Kind Unavailable): the question
+// was repeated once, and no other address was tried, because all lead to the same insurer. Every assertion must be about
+// the patient who was asked about and usable at this time, and the document must repeat the id of our question or name the
+// patient. Signatures of insurers are not judged, since nobody has published who signs; the document stands unchanged in
+// Message.Detail.
+//
 // # How an answer is read
 //
 // Insured is Yes when the insurer's periods cover every asked day; a period without an end still runs. It is No when
@@ -56,5 +74,7 @@
 // # What is not published
 //
 // The pharmacist service's request types and return codes (dossier 05 section 10): the type is configuration
-// ([WithPharmacistRequestType]), the return code is handed on as it is.
+// ([WithPharmacistRequestType]), the return code is handed on as it is. MemberData's SOAPAction is configuration too
+// ([WithMemberDataAction]); the attributes of care paths, reference pharmacy, global medical file and palliative status
+// are given as they come, in the assertions of the message.
 package insurability
