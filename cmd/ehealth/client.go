@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
 	"time"
 
 	"github.com/ehealth-continuity/ehealth"
+	"github.com/ehealth-continuity/ehealth/fault"
 	"github.com/ehealth-continuity/ehealth/identity"
 	"github.com/ehealth-continuity/ehealth/insurability"
 	"github.com/ehealth-continuity/ehealth/resilience/notice"
@@ -111,7 +113,11 @@ type insurabilityResult struct {
 	ThirdParty   insurability.Tristate `json:"thirdPartyPayer"`
 	From         *insurability.Date    `json:"from,omitempty"`
 	Until        *insurability.Date    `json:"until,omitempty"`
+	AgeSeconds   int64                 `json:"ageSeconds,omitempty"` // of a stored answer
+	Guaranteed   bool                  `json:"paymentGuaranteed"`
 	Notice       string                `json:"notice,omitempty"`
+
+	text notice.Notice
 }
 
 func (c *insurabilityCmd) Run(ctx context.Context, s streams) error {
@@ -132,6 +138,10 @@ func (c *insurabilityCmd) Run(ctx context.Context, s streams) error {
 	defer p.Close()
 	a, err := p.Insurability.Check(ctx, q)
 	if err != nil {
+		if fe, ok := errors.AsType[*fault.Error](err); a != nil && ok && !c.JSON && fe.Notice != a.Notice {
+			n, _ := a.Message() // the error says why, such as that there is no login; this is what to do about the patient
+			fmt.Fprintln(s.err, n.Text(c.lang()))
+		}
 		return c.failed(notice.Insurability, err)
 	}
 	r := result(a)
@@ -146,7 +156,9 @@ func result(a *insurability.Answer) insurabilityResult {
 		Source: a.Source.String(), Endpoint: a.Endpoint, ConsultedAt: a.ConsultedAt, Asked: a.Asked.Start,
 		Insured: a.Insured, Mutuality: a.Mutuality, CT1: a.CT1, CT2: a.CT2,
 		Preferential: a.Preferential, ThirdParty: a.ThirdPartyPayer, Notice: a.Notice,
+		AgeSeconds: int64(a.Age.Seconds()), Guaranteed: a.PaymentGuaranteed,
 	}
+	r.text, _ = a.Message()
 	if !a.Coverage.Start.IsZero() {
 		r.From = &a.Coverage.Start
 	}
@@ -172,8 +184,11 @@ func (r insurabilityResult) write(w io.Writer, lang notice.Lang) error {
 		row("covered until", *r.Until)
 	}
 	row("source", r.Source+" "+r.Endpoint)
-	if n, err := notice.New(notice.ID(r.Notice), notice.Params{}); err == nil {
-		row("notice", n.Text(lang))
+	if r.AgeSeconds > 0 {
+		row("consulted", r.ConsultedAt.Local().Format("2006-01-02 15:04"))
+	}
+	if !r.text.IsZero() {
+		row("notice", r.text.Text(lang))
 	}
 	return t.Flush()
 }

@@ -300,3 +300,27 @@ func TestUnknown(t *testing.T) {
 		t.Errorf("printed %q", r.err)
 	}
 }
+
+// TestStored: a second run, while nothing answers, shows what the first one was told.
+func TestStored(t *testing.T) {
+	data := t.TempDir()
+	home := rewritten(t, func(doc map[string]any) { doc["dataDir"] = data })
+	type answer struct {
+		Source, Notice, Insured, ConsultedAt string
+		PaymentGuaranteed                    bool
+	}
+	var live, stored answer
+	decode(t, call(t, "insurability", insured, "--json", "--config", home), done, &live)
+	shared.inject(t, "genins 0 to_end fault code=SOA-02001\ngenins-direct 0 to_end refuse")
+	decode(t, call(t, "insurability", insured, "--json", "--config", home), done, &stored)
+	if live.Source != "live" || stored.Source != "stored" || stored.Notice != "D-INS-CACHED" || stored.Insured != live.Insured || stored.ConsultedAt != live.ConsultedAt {
+		t.Errorf("%+v, then %+v", live, stored)
+	}
+	r := call(t, "insurability", insured, "--lang", "fr", "--config", home)
+	if r.code != done || !strings.Contains(r.out, "Pas de connexion. Assurabilité telle que vérifiée le") {
+		t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+	if r := call(t, "insurability", preferential, "--config", home); r.code != unavailable || !strings.Contains(r.err, "Annex 30") {
+		t.Errorf("exit code %d, %q, %q", r.code, r.out, r.err)
+	}
+}
