@@ -167,7 +167,7 @@ func (d *Depot) Get(ctx context.Context, id Identifier) (Found, error) {
 		age := now.Sub(e.fetched)
 		if e.missing != nil {
 			if age >= 0 && age < d.conf.MissTTL {
-				return Found{}, e.missing
+				return Found{}, given(opDepot, ServiceDepot, e.missing)
 			}
 		} else if !e.dropped {
 			found, err := d.judge(e, now)

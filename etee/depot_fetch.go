@@ -31,15 +31,20 @@ func (d *Depot) fetchShared(ctx context.Context, id Identifier, hurry bool) (*en
 		}
 		return nil, err
 	})
-	return e, given(ctx, err)
+	return e, given(opDepot, ServiceDepot, err)
 }
 
-// given makes a *fault.Error of the error of a caller who stopped waiting.
-func given(ctx context.Context, err error) error {
-	if err == nil || errors.As(err, new(*fault.Error)) {
-		return err
+// given makes the error of one caller of what several wait for: a *fault.Error of its own, which it may change, also when
+// the caller stopped waiting.
+func given(op, service string, err error) error {
+	if err == nil {
+		return nil
 	}
-	e := &fault.Error{Op: opDepot, Service: ServiceDepot, Kind: fault.Canceled, Outcome: fault.Unknown, Err: err}
+	if e, ok := errors.AsType[*fault.Error](err); ok {
+		own := *e
+		return &own
+	}
+	e := &fault.Error{Op: op, Service: service, Kind: fault.Canceled, Outcome: fault.Unknown, Err: err}
 	if errors.Is(err, context.DeadlineExceeded) {
 		e.Kind = fault.Timeout
 	}

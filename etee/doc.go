@@ -16,6 +16,20 @@
 //	msg, err := opener.Open(sealed, etee.ReceivedAt(published))
 //	sender, err := msg.Report.Sender()
 //
+// # Whose keys
+//
+// [Depot] gets the tokens of others from the platform. It keeps them for [DefaultTTL], on disk too when it has a
+// [TokenStore], and goes on with them for [DefaultMaxStale] while the platform does not answer: earlier private keys stay
+// with their holders. Every token is checked before every use, and that it is the one of the holder who was asked for.
+//
+//	depot, err := etee.NewDepot(exchanger, etee.DepotConfig{Trust: trust, Store: etee.FileStore(vault)})
+//	hospital, err := etee.NewIdentifier(identity.TypeHospital, "70999941", "")
+//	found, err := depot.Get(ctx, hospital)
+//	sealed, err := sealer.Seal(letter, found.Recipients()...)
+//
+// When a service cannot open what was sealed for it, [Depot.Drop] its tokens and seal anew; [Depot.Find] goes through the
+// numbers that a service may have. [KGSS] gets symmetric keys, and does so by itself.
+//
 // # What is checked
 //
 // Open gives content only when the report has no errors: both signatures, the key usages, lengths, validity and chain of
@@ -34,7 +48,12 @@
 // oracle; its report does, in the names of the official library ([Code]), for the own log. Sealing fails with [ErrNoRecipient],
 // [ErrRecipient], [ErrKEK] or [ErrSigner].
 //
+// Calls of the platform fail with a *fault.Error. It wraps a [*DepotError] when the depot has no token (Kind NotFound) or does not
+// like the number (Invalid), a *Refusal when its tokens must not be used (Security), a [*KGSSError] when the key service
+// gives no key. Who is not on a key's list is Denied.
+//
 // # Personal data
 //
 // Nothing in this package prints contents, keys, names or numbers. Certificates and what [Report.Sender] returns hold names.
+// Tokens are public, but whose tokens somebody keeps is not: a TokenStore must be encrypted. Keys of the KGSS stay in memory.
 package etee

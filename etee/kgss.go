@@ -132,7 +132,7 @@ func (k *KGSS) Prepare(ctx context.Context, acl ACL, n int) error {
 		}
 		return struct{}{}, nil
 	})
-	return stopped(opNewKey, err)
+	return given(opNewKey, ServiceKGSS, err)
 }
 
 func (a ACL) clone() ACL {
@@ -166,7 +166,7 @@ func (k *KGSS) Key(ctx context.Context, id []byte) (KEK, error) {
 		}
 		return key, err
 	})
-	return key, stopped(opGetKey, err)
+	return key, given(opGetKey, ServiceKGSS, err)
 }
 
 // Forget drops all keys, those made ready included: to be called when another person works with the program.
@@ -191,18 +191,6 @@ func (k *KGSS) usable(acl ACL) ([sha256.Size]byte, error) {
 // local is the error of a request that was not sent.
 func (k *KGSS) local(op string, kind fault.Kind, err error) error {
 	return &fault.Error{Op: op, Service: ServiceKGSS, Kind: kind, Outcome: fault.NotSent, Err: fault.AsSafe(err)}
-}
-
-// stopped makes a *fault.Error of the error of a caller who stopped waiting.
-func stopped(op string, err error) error {
-	if err == nil || errors.As(err, new(*fault.Error)) {
-		return err
-	}
-	e := &fault.Error{Op: op, Service: ServiceKGSS, Kind: fault.Canceled, Outcome: fault.Unknown, Err: err}
-	if errors.Is(err, context.DeadlineExceeded) {
-		e.Kind = fault.Timeout
-	}
-	return e
 }
 
 func (k *KGSS) fetchNew(ctx context.Context, acl ACL) (KEK, error) {
