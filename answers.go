@@ -96,26 +96,31 @@ func answersReason(err error) string {
 func (p *Platform) insurabilityOptions() []insurability.Option {
 	cfg := &p.config
 	var fromStore atomic.Bool
+	health := func(s insurability.Source) {
+		stored := s == insurability.Stored
+		switch {
+		case s == insurability.Unknown || fromStore.Swap(stored) == stored:
+		case stored:
+			p.Health.Report(FunctionInsurability, storedAnswers, "")
+		default:
+			p.Health.Report(FunctionInsurability, "", "")
+		}
+	}
 	options := []insurability.Option{
 		insurability.WithTimeout(cfg.InsurabilityTimeout), insurability.WithEnvironment(string(cfg.Environment)),
 		insurability.OnAnswer(func(service string, s insurability.Source) {
 			p.telemetry.Answered(service, s.String())
-			stored := s == insurability.Stored
-			if s == insurability.Unknown || fromStore.Swap(stored) == stored {
-				return
-			}
-			if stored {
-				p.Health.Report(FunctionInsurability, storedAnswers, "")
-			} else {
-				p.Health.Report(FunctionInsurability, "", "")
+			health(s)
+		}),
+		insurability.OnRecheck(func(r insurability.Recheck) {
+			health(r.After.Source)
+			if cfg.OnRecheck != nil {
+				cfg.OnRecheck(r)
 			}
 		}),
 	}
 	if p.Answers != nil {
 		options = append(options, insurability.WithStored(p.Answers))
-	}
-	if cfg.OnRecheck != nil {
-		options = append(options, insurability.OnRecheck(cfg.OnRecheck))
 	}
 	return options
 }
