@@ -81,5 +81,13 @@ func (k *cluster) fell() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
-	return k.server.Start(ctx)
+	for {
+		// A process that was just being made when the others were killed ends by itself, and until
+		// then it keeps a new server from starting.
+		err := k.server.Start(ctx)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
 }
