@@ -56,6 +56,9 @@ func (Stored) String() string { return "cache.Stored" }
 // Format implements fmt.Formatter, so that no verb prints the answer.
 func (s Stored) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }
 
+// MarshalText implements encoding.TextMarshaler, so that an answer is not dumped as JSON either.
+func (s Stored) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
 // LogValue implements slog.LogValuer.
 func (s Stored) LogValue() slog.Value { return slog.StringValue(s.String()) }
 

@@ -3,6 +3,7 @@ package cache_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -536,6 +537,9 @@ func TestStoredIsNotPrinted(t *testing.T) {
 		if out := fmt.Sprintf(verb, s) + fmt.Sprintf(verb, &s); strings.Contains(out, "85073199704") || strings.Contains(out, "56, 53") || strings.Contains(out, "3835") {
 			t.Errorf("%s: %s", verb, out)
 		}
+	}
+	if b, err := json.Marshal(s); err != nil || string(b) != `"cache.Stored"` {
+		t.Errorf("%s, %v", b, err)
 	}
 	if cache.NotStored.String() != "not stored" || cache.AnswersEventKind(99).String() != "unknown" {
 		t.Error("names of events")

@@ -46,8 +46,33 @@
 // without dates, a span that is covered in part. Preferential comes from the last digit of CT1; the other digits are
 // not interpreted. Days are calendar days in Belgium.
 //
-// Whether the insurer guarantees payment is not concluded here. [Answer.PaymentApproval] holds what the insurer gave;
-// keep it with the sale.
+// [Answer.PaymentApproval] holds what the insurer gave as proof that he pays; keep it with the sale.
+// [Provenance.PaymentGuaranteed] is set only with such a proof, and for the professions whose procedure gives a guarantee.
+//
+// # The ladder
+//
+// With [WithStored] every question comes down a ladder until there is something to say (dossier 06 B.4.2), within the
+// same five seconds, and [Provenance].Source says where it stopped:
+//
+//  1. Live: the service's usual address.
+//  2. Alternate: the insurers' own line, found or ordered by the platform; the notice says so.
+//  3. Stored: what one of them said less than 30 days ago, when it was positive; the notice names the day. Less than 30
+//     days is less than 30 times 24 hours and less than 30 days of the calendar in Belgium, counted from the answer. A
+//     negative answer stands for the rest of its day, and takes the place of an earlier positive one.
+//  4. Unknown: nothing. The notice says what to do: rely on what a known patient states; in doubt charge the public price
+//     and hand over Annex 30.
+//
+// A step down is taken only where there was no answer: no connection, no answer in time, a platform that is overloaded or
+// answers nonsense, an answer to somebody else's question, no login, rights that many lost at once. A refusal is an
+// answer, and none comes from the store after it; one that finds no insurer, or several, ends what was stored.
+//
+// A stored answer is given to the asker who got it, about the same patient named in the same way, to the same kind of
+// question in the same environment, and to nobody else. It speaks of the days that its periods cover, and of the days
+// after the consultation unless the insurer's period ends before.
+//
+// When the service is back, what was answered from the store or not at all is asked again: one question at a time, spread
+// and paced, never while a call of this client is under way. [OnRecheck] and [Client.Recheck] tell what is different. Nothing that was
+// decided is changed. What waits for such a check does not survive the process.
 //
 // # How it fails
 //
@@ -59,7 +84,8 @@
 //     mutuality and ask again with [Query].Mutuality. Asking the same question again does not help.
 //   - Security with notice D-WRONG: the only answers that came belong to other questions. Nothing of them is shown.
 //   - Protocol: an answer of ours that is not what its schema demands; it wraps a [*MessageError].
-//   - Unavailable, Timeout and the rest: no usable answer from any address; notice D-INS-UNKNOWN.
+//   - Unavailable, Timeout and the rest: no usable answer from any address; notice D-INS-UNKNOWN. With [WithStored] an
+//     Answer of Source Unknown comes beside the error.
 //
 // # What is guaranteed
 //

@@ -1,6 +1,7 @@
 package insurability_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ehealth-continuity/ehealth/cache"
 	"github.com/ehealth-continuity/ehealth/fault"
 	"github.com/ehealth-continuity/ehealth/identity"
 	"github.com/ehealth-continuity/ehealth/insurability"
@@ -32,6 +34,40 @@ func ExampleClient_Check() {
 	// insurability answer: live, insured: yes
 	// mutuality 319 codes 111 111 preferential yes
 	// the patient's name: [private] - on purpose: SYNTHETIC
+}
+
+// What was asked before stands in while nothing answers; below that, the answer says what to do.
+func ExampleWithStored() {
+	key, err := cache.KeyFromBytes(bytes.Repeat([]byte{1}, cache.KeySize))
+	if err != nil {
+		panic(err)
+	}
+	answers, err := cache.NewAnswers(context.Background(), nil, key) // cache.OpenAnswers keeps them on disk
+	if err != nil {
+		panic(err)
+	}
+	defer answers.Close()
+	ctx, known := context.Background(), insurability.Query{Patient: identity.MustSSIN("85073199704")}
+
+	if _, err := exampleClient(insurer{}, insurability.WithStored(answers)).Check(ctx, known); err != nil {
+		panic(err)
+	}
+	offline := exampleClient(unplugged{}, insurability.WithStored(answers), insurability.WithTimeout(time.Second))
+	defer offline.Close()
+	for _, q := range []insurability.Query{known, {Patient: identity.MustSSIN("15073199817")}} {
+		a, err := offline.Check(ctx, q)
+		if a == nil {
+			fmt.Println(err) // refused
+			continue
+		}
+		text, _ := a.Message()
+		fmt.Println(a.Source, a.Insured, text.ID())
+	}
+	fmt.Println(offline.RechecksWaiting(), "questions are asked again later")
+	// Output:
+	// stored yes D-INS-CACHED
+	// unknown not known D-INS-UNKNOWN
+	// 2 questions are asked again later
 }
 
 func ExampleClient_Check_unavailable() {
