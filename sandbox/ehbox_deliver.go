@@ -16,6 +16,9 @@ type MailBehaviour struct {
 	Delay time.Duration
 	// KeepDuplicates processes a publication whose PublicationId was used before like any other, instead of answering 702.
 	KeepDuplicates bool
+	// AcceptReplays takes a message that was received before, byte for byte, like any other, instead of answering SOA-01001.
+	// With KeepDuplicates it is the recording stand-in with which dossier 12 was measured: it executes what arrives.
+	AcceptReplays bool
 	// LateError refuses every publication while it is processed, with this code: "700", "701" or another. "" = none.
 	LateError string
 	// AllOrNothing: with one unknown recipient (703) nobody gets the message.

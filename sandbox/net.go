@@ -29,7 +29,7 @@ const virtualDomain = ".sandbox.test"
 
 // Limits of the servers.
 const (
-	maxBody       = 12 << 20 // bytes of a request; the platform takes 10 MB messages
+	maxBody       = 16 << 20 // bytes of a request: a message of 10 MB in base64, with its envelope
 	maxHeader     = 64 << 10
 	headerTimeout = 10 * time.Second
 	bodyTimeout   = 60 * time.Second
