@@ -131,7 +131,7 @@ func climb[A laddered](ctx context.Context, c *Client, q *question[A]) (none A, 
 	c.rechecks.failed()
 	ctx, cancel = context.WithDeadline(ctx, deadline)
 	defer cancel()
-	a, ok, lookErr := stored(ctx, c, q)
+	a, ok, lookErr := look(ctx, c, q)
 	if lookErr != nil {
 		err = withCause(err, lookErr)
 	}
@@ -257,6 +257,27 @@ func guaranteed(q identity.Quality, insured Tristate, approval string) bool {
 		return insured == Yes && approval != ""
 	default:
 		return false
+	}
+}
+
+// look is stored for whoever must not wait longer than ctx, even for a disk that hangs.
+func look[A laddered](ctx context.Context, c *Client, q *question[A]) (none A, ok bool, err error) {
+	type found struct {
+		a   A
+		ok  bool
+		err error
+	}
+	ch := make(chan found, 1)
+	go func() {
+		var f found
+		f.a, f.ok, f.err = stored(ctx, c, q)
+		ch <- f
+	}()
+	select {
+	case f := <-ch:
+		return f.a, f.ok, f.err
+	case <-ctx.Done():
+		return none, false, ctx.Err()
 	}
 }
 

@@ -148,6 +148,46 @@ func TestStoreFails(t *testing.T) {
 	})
 }
 
+// hung is a store that never comes back.
+type hung struct {
+	cache.RecordStore
+	free chan struct{}
+}
+
+func (s hung) Load(ctx context.Context, id [32]byte) ([]byte, error) {
+	<-s.free
+	return s.RecordStore.Load(ctx, id)
+}
+
+// TestEverythingHangs: both addresses and the disk hang, and the person at the counter is told after five seconds.
+func TestEverythingHangs(t *testing.T) {
+	bubble(t, winter, func(r *rung) {
+		k, err := cache.KeyFromBytes(bytes.Repeat([]byte{8}, cache.KeySize))
+		if err != nil {
+			r.Fatal(err)
+		}
+		s, err := cache.OpenRecords(filepath.Join(r.TempDir(), "hung.db"))
+		if err != nil {
+			r.Fatal(err)
+		}
+		free := make(chan struct{}, 10)
+		for range 10 {
+			free <- struct{}{} // to open it
+		}
+		if r.answers, err = cache.NewAnswers(r.Context(), hung{s, free}, k); err != nil {
+			r.Fatal(err)
+		}
+		answers := r.answers
+		r.Cleanup(func() { _ = answers.Close() })
+		for len(free) > 0 {
+			<-free
+		}
+		r.set(reply(0, ""))
+		r.ask(r.client(doctor), Query{Patient: ssinInsured}, Unknown)
+		close(free)
+	})
+}
+
 // BenchmarkCheck is a whole check against an address that answers at once, without and with a store on disk, to which
 // answers are written behind the caller's back; and the reading of a stored answer.
 func BenchmarkCheck(b *testing.B) {
