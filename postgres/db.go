@@ -43,6 +43,7 @@ type DB struct {
 	instance [16]byte // names this schema among all in the world
 	maxConns int
 	maxHold  time.Duration // [MaxHold]
+	factor   time.Duration // of all patience: 1, unless a test says otherwise
 	locks    chan struct{}
 	locked   keyed
 
@@ -147,7 +148,7 @@ func OpenShared(ctx context.Context, acquire Acquire, opts ...Option) (*DB, erro
 }
 
 func newDB(opts []Option) (*DB, error) {
-	d := &DB{schema: DefaultSchema, maxConns: DefaultMaxConns, maxHold: MaxHold, locks: make(chan struct{}, DefaultLocks)}
+	d := &DB{schema: DefaultSchema, maxConns: DefaultMaxConns, maxHold: MaxHold, factor: 1, locks: make(chan struct{}, DefaultLocks)}
 	for _, o := range opts {
 		if err := o(d); err != nil {
 			return nil, err
@@ -211,6 +212,7 @@ func (d *DB) do(ctx context.Context, op string, write bool, patience time.Durati
 		return err
 	}
 	defer leave()
+	patience *= d.factor
 	begun, pause := time.Now(), pauseMin
 	for try := 0; ; try++ {
 		err := d.once(ctx, f)

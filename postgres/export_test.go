@@ -18,6 +18,9 @@ func (d *DB) TestOutbox() *Outbox {
 // SetMaxHold shortens [MaxHold].
 func (d *DB) SetMaxHold(t time.Duration) { d.maxHold = t }
 
+// Patience multiplies the patience with failures that pass.
+func (d *DB) Patience(factor time.Duration) { d.factor = factor }
+
 // OpenVersion leaves a schema as an older program would.
 func OpenVersion(ctx context.Context, dsn string, version int) error {
 	cfg, err := pgx.ParseConfig(dsn)
