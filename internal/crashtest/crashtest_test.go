@@ -24,13 +24,14 @@ func TestCrashes(t *testing.T) {
 	for _, c := range []struct {
 		store string
 		n     int // each point once, and a few more
-	}{{boltStore, 48}, {pgStore, 48}} {
+	}{{boltStore, 42}, {pgStore, 42}} {
 		t.Run(c.store, func(t *testing.T) {
+			t.Parallel()
 			var server *pgtest.Server
 			if c.store == pgStore {
 				server = pgtest.Restartable(t)
 			}
-			if _, _, err := campaigns(t.Output(), c.store, server, t.TempDir(), c.n, 8, uint64(time.Now().UnixNano())); err != nil {
+			if _, _, err := campaigns(t.Output(), c.store, server, t.TempDir(), c.n, 10, uint64(time.Now().UnixNano())); err != nil {
 				t.Fatal(err)
 			}
 		})

@@ -2,14 +2,12 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"slices"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -120,23 +118,54 @@ func (n *nodeProcess) stop() {
 	}
 }
 
-// counter puts items of six keys, one after another.
-type counter struct {
-	box  *outbox.Box
-	mu   sync.Mutex
-	refs []string // in the order of putting
+// desk puts items of six keys, one after another.
+type desk struct {
+	t     *testing.T
+	box   *outbox.Box
+	store outbox.Store
+	refs  []string // in the order of putting
 }
 
-func (c *counter) put(ctx context.Context) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	n := len(c.refs)
-	ref := fmt.Sprintf("p%c000%06d", 'a'+rune(n%6), n)
-	_, err := c.box.Put(ctx, outbox.Item{Kind: appclient.Kind, Key: keyOf(ref), Ref: ref, Payload: []byte(ref)})
-	if err == nil {
-		c.refs = append(c.refs, ref)
+func (d *desk) put(n int) {
+	d.t.Helper()
+	for range n {
+		ref := fmt.Sprintf("p%c000%06d", 'a'+rune(len(d.refs)%6), len(d.refs))
+		if _, err := d.box.Put(d.t.Context(), outbox.Item{Kind: appclient.Kind, Key: keyOf(ref), Ref: ref, Payload: []byte(ref)}); err != nil {
+			d.t.Fatal(err)
+		}
+		d.refs = append(d.refs, ref)
 	}
-	return err
+}
+
+// awaitEmpty waits until all that was put is done.
+func (d *desk) awaitEmpty() {
+	d.t.Helper()
+	var c outbox.Counts
+	if err := waitFor(nodeLimit, func() (_ bool, err error) {
+		c, err = d.store.Count(d.t.Context())
+		return c.Open() == 0 && c.Of(outbox.Done) == len(d.refs), err
+	}); err != nil {
+		d.t.Fatalf("not everything was done: %v: %+v", err, c)
+	}
+}
+
+// awaitKill waits for the death of a node by its own hand, and gives it work until then.
+func (d *desk) awaitKill(n *nodeProcess) {
+	d.t.Helper()
+	if err := waitFor(nodeLimit, func() (bool, error) {
+		select {
+		case err := <-n.ended:
+			if st, ok := n.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || st.Signal() != syscall.SIGKILL {
+				return false, fmt.Errorf("it ended otherwise: %w", err)
+			}
+			return true, nil
+		default:
+			d.put(1)
+			return false, nil
+		}
+	}); err != nil {
+		d.t.Fatalf("the node that was to be killed: %v", err)
+	}
 }
 
 // TestThreeNodes: three processes share the queue, the tokens and the lines of one PostgreSQL. One is killed with a
@@ -148,7 +177,7 @@ func TestThreeNodes(t *testing.T) {
 		t.Skip("kills processes for a while")
 	}
 	dsn := pgtest.DSN(t)
-	ctx, dir := t.Context(), t.TempDir()
+	dir := t.TempDir()
 	const people = 2
 	p, err := newPlatform(dir, 1, people)
 	if err != nil {
@@ -158,17 +187,9 @@ func TestThreeNodes(t *testing.T) {
 	if err := p.misbehave(lostAnswers); err != nil {
 		t.Fatal(err)
 	}
-	desk, store := openDesk(t, dsn)
+	d := openDesk(t, dsn)
 	pl := plan{World: dir, Dir: dir, DSN: dsn, Keys: []int{1}}
-	put := func(n int) {
-		t.Helper()
-		for range n {
-			if err := desk.put(ctx); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	put(12)
+	d.put(12)
 
 	// One is stopped with a signed message in its hands.
 	holding := pl
@@ -182,24 +203,12 @@ func TestThreeNodes(t *testing.T) {
 	dying.Point, dying.Hit = "send.written", 1
 	killed, restarted := startNode(t, dying), startNode(t, pl)
 	restarted.hear("ready")
-	put(12)
-	if err := waitFor(nodeLimit, func() (bool, error) {
-		select {
-		case err := <-killed.ended:
-			if st, ok := killed.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || st.Signal() != syscall.SIGKILL {
-				return false, fmt.Errorf("the node that was to be killed: %w", err)
-			}
-			return true, nil
-		default:
-			return false, desk.put(ctx) // until it has something to send
-		}
-	}); err != nil {
-		t.Fatal(err)
-	}
+	d.put(12)
+	d.awaitKill(killed)
 
 	// One is restarted in the middle of its work.
 	restarted.stop()
-	put(12)
+	d.put(12)
 	again := startNode(t, pl)
 	again.hear("ready")
 
@@ -212,21 +221,15 @@ func TestThreeNodes(t *testing.T) {
 	if err := waitFor(nodeLimit, func() (bool, error) { return p.behaved().Expired > before, nil }); err != nil {
 		t.Fatalf("the stale message of the node that woke: %v", err)
 	}
-	put(24)
-	if err := waitFor(nodeLimit, func() (bool, error) {
-		c, err := store.Count(ctx)
-		return c.Open() == 0 && c.Of(outbox.Done) == len(desk.refs), err
-	}); err != nil {
-		c, _ := store.Count(ctx)
-		t.Fatalf("not everything was done: %v: %+v", err, c)
-	}
+	d.put(60)
+	d.awaitEmpty()
 	again.stop()
 	paused.stop()
-	count(t, p, desk, people)
+	count(t, p, d, people)
 }
 
 // openDesk opens a box that only puts.
-func openDesk(t *testing.T, dsn string) (*counter, outbox.Store) {
+func openDesk(t *testing.T, dsn string) *desk {
 	t.Helper()
 	db, err := postgres.Open(t.Context(), dsn)
 	if err != nil {
@@ -242,11 +245,11 @@ func openDesk(t *testing.T, dsn string) (*counter, outbox.Store) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = box.Close(); db.Close() })
-	return &counter{box: box}, store
+	return &desk{t: t, box: box, store: store}
 }
 
 // count compares what the platform did with what was put.
-func count(t *testing.T, p *platform, desk *counter, people int) {
+func count(t *testing.T, p *platform, d *desk, people int) {
 	t.Helper()
 	b := p.behaved()
 	b.print(t.Output())
@@ -255,7 +258,7 @@ func count(t *testing.T, p *platform, desk *counter, people int) {
 		done[e.Reference]++
 		order[e.OrderingKey] = append(order[e.OrderingKey], e.Reference)
 	}
-	for _, ref := range desk.refs {
+	for _, ref := range d.refs {
 		if done[ref] != 1 {
 			t.Errorf("%s was executed %d times", ref, done[ref])
 		}
@@ -266,7 +269,7 @@ func count(t *testing.T, p *platform, desk *counter, people int) {
 		}
 	}
 	sts := p.State().Requests["sts"]
-	if b.Effects != len(desk.refs) || b.Doubles != 0 || b.Dropped == 0 || b.Expired == 0 || b.Tokens != people || sts != people {
-		t.Errorf("%d items, %d requests to the STS, %+v", len(desk.refs), sts, b)
+	if b.Effects != len(d.refs) || b.Doubles != 0 || b.Dropped == 0 || b.Expired == 0 || b.Tokens != people || sts != people {
+		t.Errorf("%d items, %d requests to the STS, %+v", len(d.refs), sts, b)
 	}
 }
