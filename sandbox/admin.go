@@ -32,6 +32,7 @@ func (s *Sandbox) adminHandler() http.Handler {
 	})
 	mux.HandleFunc("GET /admin/state", s.adminState)
 	mux.HandleFunc("POST /admin/list", s.adminList)
+	s.adminMailRoutes(mux)
 	return guardAdmin(mux)
 }
 

@@ -27,6 +27,17 @@
 // cards have CAs of their own below the same root. Everything is valid from a day before Config.Epoch to five years
 // after. Expired and Foreign make certificates that must be refused.
 //
+// Everybody has encryption keys, whose certificates the own authentication key issued, and a token in the ETK depot, signed
+// by a registration authority below the issuing CA. RotateKey renews a key, Seal seals as somebody.
+//
+// # Mail
+//
+// Every person and organisation has an eHealthBox (Person.Mailbox). A publication is accepted, and processed a second later;
+// then its recipients have it, or the sender has an ERROR message. State().Effects counts "ehbox.accepted",
+// "ehbox.send" once a letter, "ehbox.copy" once a box, "ehbox.duplicate" what was refused with 702, and "ehbox.double" letters
+// that were delivered once more. SetMail changes what the published facts leave open, and makes answers odd;
+// DeliverMail, Mail, SetQuota and SetAbsence act on boxes without a client.
+//
 // # Faults
 //
 // A script is a list of steps; Script.String and ParseScripts give the text form, Apply and Inject run it. The
@@ -44,7 +55,9 @@
 //     belongs to another asker; when there is none it sends the latest former answer given to another asker, and
 //     when there is none either, nothing is wrong with the answer.
 //
-// refuse_auth acts when the service has found out who calls. list changes the published list, tls_rotate the server
+// refuse_auth acts when the service has found out who calls. key_rotate moves the token of a central service to another
+// number, with another key that the service takes lag_s later, for as long as the step lasts. poison puts messages that
+// cannot be read into every box that its owner looks into. list changes the published list, tls_rotate the server
 // certificate at the next handshake, for good. A hang ends, with the connection cut, when the client gives up, the step
 // ends or ten minutes have passed.
 //
@@ -75,6 +88,13 @@
 //	                             "counters":{name:n},"hits":{service:{kind:n}},"faults":[…],"unsupported":[…],
 //	                             "list":{"set","defect"}}
 //	POST   /admin/list          {"set":"genins=1:ACTIVE","defect":"bad_signature"}; both may be empty: the list at rest
+//	GET    /admin/mail/doctor-1?folder=INBOX
+//	                            {"folder","size","maxSize","standBy","messages":[{"id","kind","title",…}]}, newest first; whose
+//	                            box it is is said by the name of the key store without .p12; looking has no effect
+//	POST   /admin/mail/doctor-1 {"from":"labo-1","title":"Result","text":"…","patient":"…","plain":false}: a message, sealed unless
+//	                            plain, delivered at once; 201 {"id"}
+//	PUT    /admin/mail/doctor-1/quota {"maxSize":0}; 204
+//	POST   /admin/keys/doctor-1 a new encryption key, as after a renewal; 204
 //
 // # Failing
 //

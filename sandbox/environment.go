@@ -36,6 +36,13 @@ type (
 	envTrust struct {
 		STS         string `json:"sts"`
 		ServiceList string `json:"serviceList"`
+		ETK         string `json:"etk"` // holders and the registration authority of encryption tokens, signers of sealed messages
+	}
+	envMailbox struct {
+		ID      string `json:"id"`
+		Type    string `json:"type"`
+		SubType string `json:"subType,omitempty"`
+		Quality string `json:"quality"`
 	}
 	envEndpoint struct {
 		URL    string `json:"url"`
@@ -84,6 +91,7 @@ type (
 		Identity envKeystore  `json:"identity"`
 		Login    *envKeystore `json:"login,omitempty"`
 		Caller   envCaller    `json:"caller"`
+		Mailbox  envMailbox   `json:"mailbox"`
 	}
 	envPharmacy struct {
 		NIHII      string `json:"nihii"`
@@ -102,6 +110,7 @@ type (
 
 		Identity envKeystore `json:"identity"`
 		Caller   envCaller   `json:"caller"`
+		Mailbox  envMailbox  `json:"mailbox"`
 	}
 	envPatient struct {
 		SSIN     string   `json:"ssin"`
@@ -199,7 +208,7 @@ func (h *certified) path() string { return peopleDir + "/" + h.stem + ".p12" }
 // environmentFile is the content of sandbox.json.
 func (s *Sandbox) environmentFile(password string) envFile {
 	f := envFile{
-		Environment: "sandbox", CA: caName, Trust: envTrust{STS: caName, ServiceList: caName},
+		Environment: "sandbox", CA: caName, Trust: envTrust{STS: caName, ServiceList: caName, ETK: caName},
 		Services:    map[string][]envEndpoint{},
 		ServiceList: envList{V1: s.ListURL(1), V2: s.ListURL(2)},
 		Software: envSoftware{
@@ -233,6 +242,7 @@ func personEntry(p *Person, password string) envPerson {
 		Role: string(p.Role), Name: p.Name(), SSIN: p.SSIN.Reveal(), NIHII: p.NIHII.Reveal(), Keystore: p.path(), Password: password,
 		Identity: envKeystore{Keystore: p.path(), Password: password},
 		Caller:   envCaller{Quality: string(p.Role), NIHII: p.NIHII.Reveal(), Name: p.Name(), SSIN: p.SSIN.Reveal()},
+		Mailbox:  envMailbox(p.Mailbox()),
 	}
 	o := p.Pharmacy
 	if o == nil {
@@ -244,6 +254,7 @@ func personEntry(p *Person, password string) envPerson {
 	}
 	e.Identity, e.Login = envKeystore{Keystore: o.path(), Password: password}, &envKeystore{Keystore: p.path(), Password: password}
 	e.Caller.NIHII, e.Caller.Name = o.Number, o.Name
+	e.Mailbox = envMailbox(o.Mailbox()) // the token is the pharmacy's, too
 	e.Caller.Holder = &envHolder{NIHII: h.NIHII.Reveal(), Name: h.Name(), SSIN: h.SSIN.Reveal()}
 	return e
 }
@@ -253,6 +264,7 @@ func organisationEntry(o *Organisation, password string) envOrganisation {
 		Role: string(o.Role), Type: string(o.Type), Number: o.Number, Name: o.Name, Keystore: o.path(), Password: password,
 		Identity: envKeystore{Keystore: o.path(), Password: password},
 		Caller:   envCaller{Quality: string(o.Role), NIHII: o.Number, Name: o.Name},
+		Mailbox:  envMailbox(o.Mailbox()),
 	}
 }
 

@@ -30,7 +30,7 @@ func TestWriteEnvironment(t *testing.T) {
 	if err := json.Unmarshal(raw, &f); err != nil {
 		t.Fatal(err)
 	}
-	if f.Environment != "sandbox" || f.CA != "ca.pem" || f.Trust.STS != "ca.pem" || f.Trust.ServiceList != "ca.pem" ||
+	if f.Environment != "sandbox" || f.CA != "ca.pem" || f.Trust.STS != "ca.pem" || f.Trust.ServiceList != "ca.pem" || f.Trust.ETK != "ca.pem" ||
 		f.ServiceList.V2 != s.ListURL(2) || f.Admin != s.AdminURL() || f.Caller.Quality != "doctor" || len(f.Patients) != 11 ||
 		f.Patients[0].Scenario != Insured || f.Software.Name == "" {
 		t.Errorf("%s", raw)
@@ -59,6 +59,9 @@ func checkFiles(t *testing.T, s *Sandbox, dir string, f envFile) {
 	named := map[string]bool{"sandbox.json": true, "ca.pem": true}
 	for _, p := range f.People {
 		named[p.Keystore] = true
+		if _, err := s.MailboxState(Mailbox(p.Mailbox)); err != nil {
+			t.Errorf("mailbox %+v: %v", p.Mailbox, err)
+		}
 		if p.Role == "pharmacist" {
 			if p.Pharmacy == nil || p.Pharmacy.HolderSSIN == "" || p.Identity.Keystore != p.Pharmacy.Keystore || p.Login.Keystore != p.Keystore {
 				t.Errorf("pharmacist %+v", p.Pharmacy)
