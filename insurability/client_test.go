@@ -44,8 +44,8 @@ func (p *platform) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	p.mu.Lock()
 	p.asked, p.action = append(p.asked, r.URL.String()), append(p.action, r.Header.Get("SOAPAction"))
-	p.mu.Unlock()
 	f := p.answer[r.URL.String()]
+	p.mu.Unlock()
 	if f == nil {
 		return nil, errors.New("connection refused")
 	}

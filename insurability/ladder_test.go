@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,9 +26,10 @@ type rung struct {
 	p       *platform
 	answers *cache.Answers
 	path    string // of the answers
+
+	mu      sync.Mutex
 	told    []Source
 	checked []Recheck
-	up      map[string]func(*xmltree.Node) (int, io.Reader)
 }
 
 func ladder(t *testing.T) *rung {
@@ -45,16 +47,15 @@ func ladder(t *testing.T) *rung {
 			t.Error(err)
 		}
 	})
-	r.up = map[string]func(*xmltree.Node) (int, io.Reader){urlLive: genIns(t, "genins-response-insured.xml", nil)}
-	r.p.answer = r.up
+	r.answer(urlLive, genIns(t, "genins-response-insured.xml", nil))
 	return r
 }
 
 func (r *rung) client(caller Caller, opts ...Option) *Client {
 	r.Helper()
 	c := connect(r.T, r.p, caller, append([]Option{
-		WithStored(r.answers), WithEnvironment("test"), OnRecheck(func(x Recheck) { r.checked = append(r.checked, x) }),
-		OnAnswer(func(_ string, s Source) { r.told = append(r.told, s) }),
+		WithStored(r.answers), WithEnvironment("test"), OnRecheck(func(x Recheck) { r.mu.Lock(); defer r.mu.Unlock(); r.checked = append(r.checked, x) }),
+		OnAnswer(func(_ string, s Source) { r.mu.Lock(); defer r.mu.Unlock(); r.told = append(r.told, s) }),
 	}, opts...)...)
 	r.Cleanup(func() {
 		if err := c.Close(); err != nil {
@@ -66,10 +67,37 @@ func (r *rung) client(caller Caller, opts ...Option) *Client {
 
 // set changes what the addresses do; nil: no connection.
 func (r *rung) set(answer func(*xmltree.Node) (int, io.Reader)) {
-	r.p.answer = map[string]func(*xmltree.Node) (int, io.Reader){}
-	if answer != nil {
-		r.p.answer[urlLive], r.p.answer[urlAlternate] = answer, answer
+	r.answer(urlLive, answer)
+	r.answer(urlAlternate, answer)
+}
+
+// answer changes what one address does.
+func (r *rung) answer(url string, answer func(*xmltree.Node) (int, io.Reader)) {
+	r.p.mu.Lock()
+	defer r.p.mu.Unlock()
+	if r.p.answer == nil {
+		r.p.answer = map[string]func(*xmltree.Node) (int, io.Reader){}
 	}
+	r.p.answer[url] = answer
+	if answer == nil {
+		delete(r.p.answer, url)
+	}
+}
+
+// sent returns how many requests left since it was last asked.
+func (r *rung) sent() int {
+	r.p.mu.Lock()
+	defer r.p.mu.Unlock()
+	n := len(r.p.asked)
+	r.p.asked = nil
+	return n
+}
+
+// done returns the checks that were told.
+func (r *rung) done() []Recheck {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]Recheck(nil), r.checked...)
 }
 
 func (r *rung) ask(c *Client, q Query, want Source) *Answer {
@@ -198,8 +226,8 @@ func TestThirtyDays(t *testing.T) {
 // TestStoredPharmacist: with a payment approval the guarantee is kept, and nobody else's.
 func TestStoredPharmacist(t *testing.T) {
 	bubble(t, winter, func(r *rung) {
-		r.up = map[string]func(*xmltree.Node) (int, io.Reader){urlAlternate: pharmacist(r.T, nil)}
-		r.p.answer = r.up
+		r.set(nil)
+		r.answer(urlAlternate, pharmacist(r.T, nil))
 		c := r.client(pharmacy)
 		q := Query{Patient: ssinInsured}
 		live := r.ask(c, q, Alternate)
@@ -325,7 +353,7 @@ func TestNegative(t *testing.T) {
 		c := r.client(doctor)
 		q := Query{Patient: ssinInsured}
 		r.ask(c, q, Live)
-		r.p.answer[urlLive] = genIns(r.T, "genins-response-insured.xml", no)
+		r.answer(urlLive, genIns(r.T, "genins-response-insured.xml", no))
 		if a := r.ask(c, q, Live); a.Insured != No {
 			r.Fatal(a)
 		}

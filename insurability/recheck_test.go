@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,7 +38,7 @@ func TestRecheck(t *testing.T) {
 		c := r.client(doctor)
 		same, other, unknown := Query{Patient: ssinInsured}, patient(1), patient(2)
 		r.ask(c, same, Live)
-		r.p.answer[urlLive] = byNumber(r.T, nil)
+		r.answer(urlLive, byNumber(r.T, nil))
 		r.ask(c, other, Live)
 		r.set(nil)
 		refs := []string{}
@@ -53,28 +55,27 @@ func TestRecheck(t *testing.T) {
 			r.Errorf("%+v, %v", x, ok)
 		}
 		time.Sleep(24 * time.Hour)
-		if len(r.checked) != 0 || c.RechecksWaiting() != 3 {
-			r.Fatal(r.checked)
+		if checked := r.done(); len(checked) != 0 || c.RechecksWaiting() != 3 {
+			r.Fatal(checked)
 		}
-		p := r.p
-		p.mu.Lock()
-		p.asked = nil
-		p.mu.Unlock()
+		synctest.Wait()
+		r.sent()
 		insured, another := genIns(r.T, "genins-response-insured.xml", nil), byNumber(r.T, func(x *GenInsResponse) {
 			x.Response.Detail.List.Items[0].CT1 = "131"
 		})
-		r.p.answer[urlLive] = func(n *xmltree.Node) (int, io.Reader) {
+		r.answer(urlLive, func(n *xmltree.Node) (int, io.Reader) {
 			if strings.Contains(string(mustText(r.T, n)), "85073199704") {
 				return insured(n)
 			}
 			return another(n)
-		}
+		})
 		time.Sleep(time.Hour)
-		if c.RechecksWaiting() != 0 || len(r.checked) != 3 || len(p.asked) != 3 {
-			r.Fatalf("%d wait, %d checked, %d asked", c.RechecksWaiting(), len(r.checked), len(p.asked))
+		checked, asked := r.done(), r.sent()
+		if c.RechecksWaiting() != 0 || len(checked) != 3 || asked != 3 {
+			r.Fatalf("%d wait, %d checked, %d asked", c.RechecksWaiting(), len(checked), asked)
 		}
 		want := map[string]string{refs[0]: "[]", refs[1]: "[ct1]", refs[2]: "[insured]"}
-		for _, x := range r.checked {
+		for _, x := range checked {
 			if fields := fmt.Sprint(x.Fields); fields != want[x.Ref] || x.Differs != (fields != "[]") || !x.Done || x.Err != nil || x.After.Source != Live {
 				r.Errorf("%+v, want %v", x, want[x.Ref])
 			}
@@ -105,6 +106,28 @@ func mustText(t *testing.T, n *xmltree.Node) []byte {
 	return []byte(q.Request.CareReceiver.SSIN.Reveal())
 }
 
+// instants are when something happened.
+type instants struct {
+	mu sync.Mutex
+	at []time.Time
+}
+
+func (i *instants) now() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.at = append(i.at, time.Now())
+}
+
+// all returns them; afresh forgets them first.
+func (i *instants) all(afresh bool) []time.Time {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if afresh {
+		i.at = nil
+	}
+	return append([]time.Time(nil), i.at...)
+}
+
 // TestRecheckIsPolite: one question at a time with a pause in between, never while somebody at the counter waits, few
 // tries while the service is down, and soon after it answered somebody.
 func TestRecheckIsPolite(t *testing.T) {
@@ -115,54 +138,47 @@ func TestRecheckIsPolite(t *testing.T) {
 		for i := range n {
 			r.ask(c, patient(i), Unknown)
 		}
-		r.p.mu.Lock()
-		r.p.asked = nil
-		r.p.mu.Unlock()
+		r.sent()
 		time.Sleep(10 * time.Hour)
-		r.p.mu.Lock()
-		if tries := len(r.p.asked); tries > 10*4*8 || tries == 0 { // at most 8 attempts a quarter of an hour
+		if tries := r.sent(); tries > 10*4*8 || tries == 0 { // at most 8 attempts a quarter of an hour
 			r.Errorf("%d attempts in ten hours of outage", tries)
 		}
-		r.p.mu.Unlock()
 
-		var at []time.Time
-		underWay, slow := 0, false
+		var at instants
+		var underWay atomic.Int32
 		answer := byNumber(r.T, nil)
-		r.p.answer[urlLive] = func(x *xmltree.Node) (int, io.Reader) {
-			at = append(at, time.Now())
-			underWay++
-			if underWay > 1 && !slow {
+		r.answer(urlLive, func(x *xmltree.Node) (int, io.Reader) {
+			at.now()
+			if underWay.Add(1) > 1 {
 				r.Error("two questions at once")
 			}
 			time.Sleep(200 * time.Millisecond)
-			underWay--
+			underWay.Add(-1)
 			return answer(x)
-		}
+		})
 		r.ask(c, patient(1000), Live)
-		back := time.Now()
-		at = nil
+		at.all(true)
 		time.Sleep(RecheckSpread)
 		synctest.Wait()
-		if len(at) == 0 || at[0].Before(back) {
+		if len(at.all(false)) == 0 {
 			r.Errorf("nothing %v after the recovery", RecheckSpread)
 		}
 		// Somebody waits at the counter for five seconds: nothing else is asked.
-		slow = true
 		leave := c.rechecks.interactive()
 		time.Sleep(time.Second) // what is under way ends
-		before := len(at)
+		before := len(at.all(false))
 		time.Sleep(20 * time.Second)
-		if len(at) != before {
+		if len(at.all(false)) != before {
 			r.Error("a check while somebody waits")
 		}
 		leave()
-		slow = false
 		time.Sleep(10 * time.Minute)
-		if len(at) != n || c.RechecksWaiting() != 0 {
-			r.Fatalf("%d asked, %d wait", len(at), c.RechecksWaiting())
+		asked := at.all(false)
+		if len(asked) != n || c.RechecksWaiting() != 0 {
+			r.Fatalf("%d asked, %d wait", len(asked), c.RechecksWaiting())
 		}
 		for i := range n - 1 {
-			if gap := at[i+1].Sub(at[i]); gap < 2*time.Second { // half of 20 times 200 ms
+			if gap := asked[i+1].Sub(asked[i]); gap < 2*time.Second { // half of 20 times 200 ms
 				r.Errorf("%v between two questions", gap)
 			}
 		}

@@ -54,7 +54,7 @@ func TestDays(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, winter, func(r *rung) {
-				r.p.answer[urlLive] = genIns(r.T, "genins-response-insured.xml", tt.change)
+				r.answer(urlLive, genIns(r.T, "genins-response-insured.xml", tt.change))
 				c := r.client(tt.caller)
 				tt.first.Patient, tt.then.Patient = ssinInsured, ssinInsured
 				r.ask(c, tt.first, Live)
@@ -78,10 +78,10 @@ func TestPastDayDoesNotReplaceToday(t *testing.T) {
 	bubble(t, winter, func(r *rung) {
 		c := r.client(doctor)
 		r.ask(c, Query{Patient: ssinInsured}, Live)
-		r.p.answer[urlLive] = genIns(r.T, "genins-response-insured.xml", func(x *GenInsResponse) {
+		r.answer(urlLive, genIns(r.T, "genins-response-insured.xml", func(x *GenInsResponse) {
 			x.Response.Detail.List = nil
 			x.Response.Detail.Situation = &GeneralSituation{Event: StartLater}
-		})
+		}))
 		past := Query{Patient: ssinInsured, Date: Today().AddDays(-400)}
 		if a := r.ask(c, past, Live); a.Insured != No {
 			r.Fatal(a)
