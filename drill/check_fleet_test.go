@@ -33,7 +33,7 @@ type house struct {
 	s        *sandbox.Sandbox
 	t0       time.Time // offset 0 of the incident
 	began    time.Time // when the users began to log in
-	sts      meter
+	sts, app meter
 	patients []sandbox.Patient
 	calls    sync.WaitGroup
 
@@ -66,7 +66,7 @@ type measured struct {
 	deadline time.Duration
 }
 
-// meter notes when messages for the STS leave, whatever becomes of them: connections that are swallowed never reach the
+// meter notes when messages for a service leave, whatever becomes of them: connections that are swallowed never reach the
 // sandbox's own counters.
 type meter struct {
 	mu sync.Mutex
@@ -75,16 +75,23 @@ type meter struct {
 
 type metered struct {
 	*http.Transport
-	m   *meter
-	url string
+	sts, app       *meter
+	stsURL, appURL string
+}
+
+func (m *meter) count() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.at = append(m.at, time.Now())
 }
 
 // RoundTrip counts and passes on.
 func (t metered) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.URL.String() == t.url {
-		t.m.mu.Lock()
-		t.m.at = append(t.m.at, time.Now())
-		t.m.mu.Unlock()
+	switch r.URL.String() {
+	case t.stsURL:
+		t.sts.count()
+	case t.appURL:
+		t.app.count()
 	}
 	return t.Transport.RoundTrip(r)
 }
@@ -193,7 +200,7 @@ func (h *house) join(name string, cfg ehealth.Config) *member {
 	if !ok {
 		h.Fatal("the sandbox's transport is of another type")
 	}
-	cfg.Transport = metered{tr, &h.sts, h.s.URL(ehealth.ServiceSTS, 0)}
+	cfg.Transport = metered{tr, &h.sts, &h.app, h.s.URL(ehealth.ServiceSTS, 0), h.s.URL(ServiceApp, 0)}
 	m := &member{name: name, arrived: time.Now()}
 	cfg.OnSession = func(e sts.Event) { m.mu.Lock(); defer m.mu.Unlock(); m.sessions = append(m.sessions, e) }
 	cfg.OnList = func(e bcp.Event) { m.mu.Lock(); defer m.mu.Unlock(); m.lists = append(m.lists, e) }

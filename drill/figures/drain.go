@@ -27,7 +27,8 @@ const (
 	drainCallTimeout = time.Minute
 )
 
-// queue is what the clients have put aside, and what was delivered of it. It stands for the outbox.
+// queue is what the clients have put aside, and what was delivered of it. It stands for the outbox, whose pace it keeps:
+// that of outbox.WithPace by default, with draws that a seed repeats. TestDrainOfManyClients has the outbox itself.
 type queue struct {
 	draw func() float64
 
@@ -65,7 +66,8 @@ func (q *queue) paced(ctx context.Context, o *ours, n int) {
 		}
 		q.delivered()
 		n, failures = n-1, 0
-		pause = min(drainFactor*time.Since(began), drainPauseMax)
+		// A quarter up or down: clients that were slowed down together must not come back together.
+		pause = time.Duration((0.75 + 0.5*q.draw()) * float64(min(drainFactor*time.Since(began), drainPauseMax)))
 	}
 }
 

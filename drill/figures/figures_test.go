@@ -26,7 +26,7 @@ var bounds = []struct {
 	bound        *Target
 }{
 	{"1", "two addresses and both down", atMost(0.42)},
-	{"8", "busiest second", atMost(2.4)},
+	{"8", "busiest second", atMost(2.1)},
 	{"9", "ideal time", atLeast(0.75)},
 	{"12", "tokens live 12 h", atMost(2)},
 	{"12", "tokens live 5 h", atMost(4)},
