@@ -17,6 +17,7 @@ import (
 	"github.com/ehealth-continuity/ehealth/insurability"
 	"github.com/ehealth-continuity/ehealth/resilience"
 	"github.com/ehealth-continuity/ehealth/resilience/notice"
+	"github.com/ehealth-continuity/ehealth/sandbox"
 )
 
 // noted is what a platform told about stored answers.
@@ -184,4 +185,30 @@ func TestAnswersOfAnotherKey(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestAnswersFile: the configuration file can say that nothing is to be stored.
+func TestAnswersFile(t *testing.T) {
+	sb, err := sandbox.New(sandbox.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sb.Close()
+	dir := t.TempDir()
+	if err := sb.WriteEnvironment(dir); err != nil {
+		t.Fatal(err)
+	}
+	plain, err := os.ReadFile(filepath.Join(dir, "sandbox.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]bool{``: false, `"noStoredAnswers": false,`: false, `"noStoredAnswers": true,`: true} {
+		name := filepath.Join(dir, "config.json")
+		if err := os.WriteFile(name, append([]byte("{"+text), plain[1:]...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if cfg, err := ehealth.LoadConfig(name); err != nil || cfg.NoStoredAnswers != want {
+			t.Errorf("%q: %v, %v", text, cfg.NoStoredAnswers, err)
+		}
+	}
 }
