@@ -42,11 +42,12 @@ const (
 	mailAcknowledgment = "ACKNOWLEDGMENT"
 	mailError          = "ERROR"
 
-	mailLimit   = 10 << 20 // bytes of a message and of a box (dossier 03 5.5)
-	mailDelay   = time.Second
-	mailPage    = 100 // rows of a list
-	mailMonths  = 6   // until a message expires
-	mailBoxRows = 100_000
+	mailLimit  = 10 << 20 // bytes of a message and of a box (dossier 03 5.5)
+	mailDelay  = time.Second
+	mailPage   = 100 // rows of a list
+	mailMonths = 6   // until a message expires
+
+	mailCapacity = 2 << 30 // bytes of all messages; beyond it the publication service says SOA-02002
 )
 
 // mailbox is one box with all its folders. The state's lock guards it.
@@ -94,7 +95,7 @@ type mailSender struct {
 	name, first, person string
 }
 
-// mail is one message, shared by the boxes that have it. It does not change after delivery.
+// mail is one message, shared by the boxes that have it. Its content does not change after delivery.
 type mail struct {
 	id          string
 	publication string // "" = none
@@ -124,6 +125,7 @@ type mail struct {
 	size                int64
 	unknownDestinations []mailDestination
 	trace               *mailTrace
+	copies              int // how many boxes have it; the state's lock guards it
 }
 
 // mailTrace is what the platform remembers of a message when no box has it any more. The state's lock guards it.
@@ -198,6 +200,7 @@ type mailState struct {
 	contents  map[string]bool       // fingerprints of what was delivered
 	pending   []*pendingMail
 	last      int64 // number of the last id given out
+	held      int64 // bytes of the messages that a box has or that wait to be processed
 	sweep     time.Time
 }
 
@@ -256,13 +259,23 @@ func (b *mailbox) size() int64 {
 }
 
 // put places a message, or lets it wait while the box is full (dossier 03 4.1).
-func (b *mailbox) put(e *mailEntry) {
+func (st *mailState) put(b *mailbox, e *mailEntry) {
 	e.box = b
+	if e.msg.copies++; e.msg.copies == 1 {
+		st.held += e.msg.size
+	}
 	if e.folder == folderIn && (b.size() >= b.quota || len(b.standby) > 0) {
 		b.standby = append(b.standby, e)
 		return
 	}
 	b.entries = append(b.entries, e)
+}
+
+// forget is what follows when a box has a message no more.
+func (st *mailState) forget(e *mailEntry) {
+	if e.msg.copies--; e.msg.copies == 0 {
+		st.held -= e.msg.size
+	}
 }
 
 // drain lets in what waits, in order, while there is room.

@@ -130,7 +130,7 @@ func TestMailAbsenceRefused(t *testing.T) {
 	if id, err := w.s.SetAbsence(w.writer.Mailbox(), time.Now(), time.Now().Add(time.Hour)); err != nil || id == "" {
 		t.Error(id, err)
 	}
-	if got := statusOf(w.answered(w.send(w.reads, mailLetter{id: fmt.Sprint("Z"), to: []string{w.writer.Mailbox().xml()}}))); got != "826" {
+	if got := statusOf(w.answered(w.send(w.reads, mailLetter{id: "Z", to: []string{w.writer.Mailbox().xml()}}))); got != "826" {
 		t.Errorf("absent by the Go API: %s", got)
 	}
 	w.conform()

@@ -194,12 +194,13 @@ func (x *mailCall) move(_ *mailState, n *xmltree.Node) *response {
 	})
 }
 
-func (x *mailCall) remove(_ *mailState, n *xmltree.Node) *response {
+func (x *mailCall) remove(st *mailState, n *xmltree.Node) *response {
 	from := textOf(n.Child("", "Source"))
 	rs := x.each(n, "DeleteMessageResponse", "815", "ehbox.delete", func(id string) bool {
 		e := x.box.find(id, from)
 		if e != nil {
 			x.box.entries = slices.DeleteFunc(x.box.entries, func(o *mailEntry) bool { return o == e })
+			st.forget(e)
 		}
 		return e != nil
 	})

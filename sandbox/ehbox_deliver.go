@@ -63,6 +63,7 @@ func (st *mailState) settle(s *Sandbox, now time.Time) {
 	for len(st.pending) > 0 && !now.Before(st.pending[0].due) {
 		p := st.pending[0]
 		st.pending = slices.Delete(st.pending, 0, 1)
+		st.held -= p.msg.size
 		st.process(s, p.msg, p.due)
 	}
 	if now.Sub(st.sweep) < time.Hour && !now.Before(st.sweep) {
@@ -70,7 +71,7 @@ func (st *mailState) settle(s *Sandbox, now time.Time) {
 	}
 	st.sweep = now
 	for _, b := range st.order {
-		b.expire(now)
+		st.expire(b, now)
 	}
 }
 
@@ -88,6 +89,7 @@ func (st *mailState) accept(m *mail, now time.Time) {
 		return cmp.Or(a.due.Compare(b.due), -1) // behind those that are due at the same time
 	})
 	st.pending = slices.Insert(st.pending, i, p)
+	st.held += m.size
 }
 
 // process does what the platform does after it has said 100.
@@ -227,16 +229,21 @@ func (st *mailState) deliver(s *Sandbox, m *mail, rows []*mailRow, former *mailT
 				e.folder = folderHistory
 			}
 		}
-		b.standby = slices.DeleteFunc(b.standby, func(e *mailEntry) bool { return e.msg.trace == former })
+		b.standby = slices.DeleteFunc(b.standby, func(e *mailEntry) bool {
+			if e.msg.trace == former {
+				st.forget(e)
+			}
+			return e.msg.trace == former
+		})
 	}
 	if m.from != nil {
 		replace(m.from)
-		m.from.put(&mailEntry{msg: m, folder: folderSent, as: mailDestination{Mailbox: m.sender.Mailbox}, seq: st.nextSeq()})
+		st.put(m.from, &mailEntry{msg: m, folder: folderSent, as: mailDestination{Mailbox: m.sender.Mailbox}, seq: st.nextSeq()})
 	}
 	for _, r := range rows {
 		replace(r.box)
 		r.published = now
-		r.box.put(&mailEntry{msg: m, folder: folderIn, as: r.recipient, seq: st.nextSeq()})
+		st.put(r.box, &mailEntry{msg: m, folder: folderIn, as: r.recipient, seq: st.nextSeq()})
 		s.counters.effect("ehbox.copy")
 	}
 	if m.wantsPublished && m.from != nil {
@@ -261,7 +268,7 @@ func (st *mailState) notice(about *mail, n *mail, title, file string, now time.T
 	n.id, n.sender, n.to, n.published, n.expires = st.nextID("N"), platform, []mailDestination{to}, now, now.AddDate(0, mailMonths, 0)
 	n.document = mailPart{title: title, content: []byte(title), file: file, mimeType: "text/plain"}
 	n.size = int64(len(title))
-	about.from.put(&mailEntry{msg: n, folder: folderIn, as: to, seq: st.nextSeq()})
+	st.put(about.from, &mailEntry{msg: n, folder: folderIn, as: to, seq: st.nextSeq()})
 }
 
 func (st *mailState) acknowledge(about *mail, r mailReceipt, now time.Time) {
@@ -304,12 +311,16 @@ func (st *mailState) stamp(e *mailEntry, kind string, wanted bool, now time.Time
 }
 
 // expire is the retention of dossier 03 section 11.
-func (b *mailbox) expire(now time.Time) {
+func (st *mailState) expire(b *mailbox, now time.Time) {
 	b.entries = slices.DeleteFunc(b.entries, func(e *mailEntry) bool {
 		old := !now.Before(e.msg.published.AddDate(1, 0, 0))
 		bin := e.folder == folderBinIn || e.folder == folderBinSent
 		read := !e.read.IsZero() || e.folder == folderBinSent
-		return old || bin && read && !now.Before(e.msg.expires)
+		gone := old || bin && read && !now.Before(e.msg.expires)
+		if gone {
+			st.forget(e)
+		}
+		return gone
 	})
 	b.drain()
 }

@@ -48,7 +48,9 @@ func (st *mailState) infect(s *Sandbox, b *mailbox, at time.Time) {
 		s.faults.mu.Unlock()
 		for i := range p.n {
 			e := st.poisoned(s, b, i%poisonKinds+1, at)
-			b.entries = append(b.entries, e)
+			e.msg.copies = 1
+			st.held += e.msg.size
+			b.entries = append(b.entries, e) // whether there is room or not
 			s.counters.add("ehbox.poison")
 		}
 	}

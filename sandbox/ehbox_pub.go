@@ -127,6 +127,9 @@ func (x *mailCall) publish(msg *mail) *response {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.settle(x.s, x.rq.At)
+	if st.held+msg.size > mailCapacity {
+		return x.v.fault(x.s, x.rq, refuse("SOA-02002", "no more room in this sandbox"))
+	}
 	msg.id = st.nextID("S")
 	var absent []mailAbsent
 	for _, to := range msg.to {

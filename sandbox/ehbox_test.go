@@ -259,6 +259,16 @@ func TestMailLetter(t *testing.T) {
 		t.Errorf("sent box: %+v", got)
 	}
 	w.moves(id)
+	for _, m := range w.folder(w.writer.Mailbox(), folderIn) {
+		w.consulted(w.writes, "DeleteMessage", "<Source>INBOX</Source><MessageId>"+m.ID+"</MessageId>")
+	}
+	if got := w.s.mail.held; got != 10 { // the copy of the sender
+		t.Errorf("%d bytes held", got)
+	}
+	w.consulted(w.writes, "DeleteMessage", "<Source>SENTBOX</Source><MessageId>"+id+"</MessageId>")
+	if got := w.s.mail.held; got != 0 {
+		t.Errorf("%d bytes held", got)
+	}
 	w.effects(map[string]int{"ehbox.send": 1, "ehbox.copy": 1, "ehbox.double": 0, "ehbox.duplicate": 0})
 	w.conform()
 }
@@ -357,6 +367,25 @@ func TestMailBoxes(t *testing.T) {
 	if got := w.folder(w.reader.Mailbox(), folderIn)[0].Sender; got.Type != "NIHII" {
 		t.Errorf("sender by BoxId: %+v", got)
 	}
+	both := append(pharmacyClaims(p), claimPSE+"fpsph:pharmacist:boolean")
+	first := w.answered(w.call(pathTrust, actionIssue, w.x509Message(rstFor(pharmacy.key, both...), w.must(p.Authentication()))))
+	tk = w.assertionIn(w.answered(w.call(pathTrust, actionChallenge, w.x509Message(challengeAnswer(first), pharmacy.key))), pharmacy.key)
+	for _, to := range []Mailbox{p.Mailbox(), p.Pharmacy.Mailbox()} {
+		if _, err := w.s.DeliverMail(MailDelivery{From: hospital.Mailbox(), To: []Mailbox{to}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n = w.consulted(tk, "GetAllEhboxesMessagesList", "<Source>INBOX</Source>")
+	var quality []string
+	for c := range n.Elements() {
+		if c.Local() == "Message" {
+			quality = append(quality, textOf(nodeAt(c, "", "Destination", "Quality")))
+		}
+	}
+	if !slices.Equal(quality, []string{"PHARMACY", "PHARMACIST"}) {
+		t.Errorf("all boxes: %v", quality)
+	}
+	w.consulted(tk, "GetBoxInfo", boxXML(p.Mailbox()))
 	none := w.issue(w.must(w.writer.Authentication()), claimPS+"="+w.writer.SSIN.Reveal())
 	w.refusedWith(w.consult(none, "GetBoxInfo", ""), "SOA-01002")
 	w.conform()
