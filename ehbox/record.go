@@ -1,9 +1,11 @@
 package ehbox
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"io"
 
 	"github.com/ehealth-continuity/ehealth/internal/mime"
 	"github.com/ehealth-continuity/ehealth/internal/xmltree"
@@ -21,49 +23,93 @@ const recordVersion = 1
 
 var errRecord = reason("ehbox: queued letter cannot be read")
 
-// maxFields of a record: version, two messages, their keys and all attachments.
-const maxFields = 1000
+// maxParts bounds the attachments of one message in a record.
+const maxParts = 1000
 
-// encode writes the record as a list of fields, each behind its length. It is the same each time for the same content.
-func (r *record) encode() ([]byte, error) {
-	out := []byte{recordVersion}
-	out, err := appendRequest(out, r.plain)
-	if err != nil || r.sealed == nil {
-		return out, err
+// write writes the record as a list of fields, each behind its length. It is the same each time for the same content.
+func (r *record) write(w io.Writer) error {
+	f := &fieldWriter{w: w}
+	f.bytes([]byte{recordVersion})
+	f.request(r.plain)
+	if r.sealed != nil {
+		f.field([]byte(r.key))
+		f.request(r.sealed)
 	}
-	out = appendField(out, []byte(r.key))
-	return appendRequest(out, r.sealed)
+	return f.err
+}
+
+// encode returns what write writes.
+func (r *record) encode() ([]byte, error) {
+	size := 64 << 10
+	for _, m := range []*SendMessageRequest{r.plain, r.sealed} {
+		if m != nil {
+			size += m.size()
+		}
+	}
+	var b bytes.Buffer
+	b.Grow(size)
+	if err := r.write(&b); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// size is about how long a message is when it is written.
+func (r *SendMessageRequest) size() int {
+	n := r.Document.Content.Text.Len() * 4 / 3
+	for _, a := range r.Annexes {
+		n += (a.Title.Len() + a.Content.Text.Len()) * 4 / 3
+	}
+	for _, p := range r.Parts {
+		n += int(p.Size)
+	}
+	return n
 }
 
 // digest names the content of the letter, whatever it is sealed for.
 func (r *record) digest() (string, error) {
-	b, err := (&record{plain: r.plain}).encode()
-	if err != nil {
+	h := sha256.New()
+	if err := (&record{plain: r.plain}).write(h); err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:]), nil
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-func appendField(out, b []byte) []byte {
-	return append(binary.AppendUvarint(out, uint64(len(b))), b...)
+// fieldWriter keeps the first error.
+type fieldWriter struct {
+	w   io.Writer
+	err error
 }
 
-func appendRequest(out []byte, r *SendMessageRequest) ([]byte, error) {
-	xml, err := encode(nsPublication, send.request, r, (*SendMessageRequest).wire)
-	if err != nil {
-		return nil, err
+func (f *fieldWriter) bytes(b []byte) {
+	if f.err == nil {
+		_, f.err = f.w.Write(b)
 	}
-	out = appendField(out, xml)
-	out = binary.AppendUvarint(out, uint64(len(r.Parts)))
+}
+
+func (f *fieldWriter) number(n int) { f.bytes(binary.AppendUvarint(nil, uint64(n))) }
+
+func (f *fieldWriter) field(b []byte) {
+	f.number(len(b))
+	f.bytes(b)
+}
+
+func (f *fieldWriter) request(r *SendMessageRequest) {
+	xml, err := encode(nsPublication, send.request, r, (*SendMessageRequest).wire)
+	if err != nil && f.err == nil {
+		f.err = err
+	}
+	f.field(xml)
+	f.number(len(r.Parts))
 	for i := range r.Parts {
 		data, err := r.Parts[i].bytes()
-		if err != nil {
-			return nil, err
+		if err != nil && f.err == nil {
+			f.err = err
 		}
-		out = appendField(appendField(appendField(out, []byte(r.Parts[i].ID)), []byte(r.Parts[i].Type)), data)
+		f.field([]byte(r.Parts[i].ID))
+		f.field([]byte(r.Parts[i].Type))
+		f.field(data)
 	}
-	return out, nil
 }
 
 func decodeRecord(b []byte) (*record, error) {
@@ -122,7 +168,7 @@ func (f *fields) request() *SendMessageRequest {
 		f.bad = true
 	}
 	n := f.number()
-	if n > maxFields {
+	if n > maxParts {
 		f.bad = true
 	}
 	for i := uint64(0); i < n && !f.bad; i++ {
