@@ -11,6 +11,8 @@ import (
 
 	"github.com/ehealth-continuity/ehealth"
 	"github.com/ehealth-continuity/ehealth/internal/appclient"
+	"github.com/ehealth-continuity/ehealth/internal/pgtest"
+	"github.com/ehealth-continuity/ehealth/postgres"
 	"github.com/ehealth-continuity/ehealth/resilience/outbox"
 )
 
@@ -303,5 +305,42 @@ func TestOutboxFails(t *testing.T) {
 	})
 	if r := call(t, "outbox", "list", "--config", nobody); r.code == done || r.err == "" {
 		t.Errorf("no database: exit code %d, %q", r.code, r.err)
+	}
+}
+
+// TestOutboxPostgres: the queue that several nodes share, named by the configuration.
+func TestOutboxPostgres(t *testing.T) {
+	dsn := pgtest.DSN(t)
+	db, err := postgres.Open(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	file := filepath.Join(t.TempDir(), "dsn")
+	if err := os.WriteFile(file, []byte(dsn+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := rewritten(t, func(d map[string]any) { d["outbox"] = map[string]any{"postgresFile": file} })
+	cfg, err := ehealth.LoadConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Outbox.Store, cfg.Outbox.ByHand = db.Outbox(), true
+	p, err := ehealth.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if _, err := p.Outbox.Put(t.Context(), outbox.Item{Kind: appclient.Kind, Ref: "shared", Payload: []byte("x")}); err != nil {
+		t.Fatal(err)
+	}
+	if l := listOf(t, config); l.Waiting != 1 { // while the node has it open
+		t.Errorf("%+v", l)
+	}
+	if r := call(t, "outbox", "drain", "--at-once", "--config", config); r.code != done || !strings.Contains(r.out, "1 done, 0 rejected") {
+		t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+	if s, err := p.Queue(t.Context()); err != nil || s.Waiting != 0 {
+		t.Errorf("%+v, %v", s, err)
 	}
 }
