@@ -128,6 +128,9 @@ type Config struct {
 	// DataKey encrypts what is in DataDir; nil derives it from the private key of
 	// Identity, or keeps a random one in DataDir when that key cannot serve (cards, ECDSA).
 	DataKey *cache.Key
+	// TokenStore keeps the login token, such as the store of package postgres for several nodes, of
+	// which one then logs in for all. It must keep what it is given secret. nil = DataDir.
+	TokenStore sts.Store
 	// Answers keeps answers about insurability for the 30 days in which they may stand in while no
 	// address answers (dossier 06 B.4.2), such as the store of package postgres for several nodes,
 	// which need the same DataKey. The platform seals what is in it, and closes it. nil = the file

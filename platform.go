@@ -257,7 +257,11 @@ func (p *Platform) session(ctx context.Context, x *exchange.Exchanger, login, ho
 		source = sts.Chain(sts.Login{Name: "login", Source: source}, sts.Login{Name: "eHealth certificate", Source: second.Source(request)})
 	}
 	options := []sts.DurableOption{sts.OnEvent(p.announce)}
-	if store := p.state.tokens(); store != nil {
+	store := cfg.TokenStore
+	if store == nil {
+		store = p.state.tokens()
+	}
+	if store != nil {
 		options = append(options, sts.WithStore(store, client.Binding(request)))
 	}
 	if p.Tokens, err = sts.Durable(source, options...); err != nil {
