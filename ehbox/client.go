@@ -2,6 +2,7 @@ package ehbox
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 
@@ -172,7 +173,7 @@ type question[A any] struct {
 func ask[A any](ctx context.Context, c *Client, q question[A]) (*A, *exchange.Answer, error) {
 	call := &exchange.Call{
 		Op: q.op.name, Service: q.op.service, Action: q.op.action, Class: q.op.class, Body: q.body, Security: c.sec,
-		Attachments: toMime(q.parts), Timeout: c.conf.Timeout, Notice: NoticeQueued,
+		Attachments: toMime(q.parts), Timeout: c.conf.Timeout, Notice: NoticeDown,
 		Correlate: func(n *xmltree.Node) error { return correlate(q, n) },
 	}
 	if q.op.transfer {
@@ -183,7 +184,7 @@ func ask[A any](ctx context.Context, c *Client, q question[A]) (*A, *exchange.An
 	}
 	a, err := c.x.Do(ctx, call)
 	if err != nil {
-		return nil, nil, judged(q.op, err)
+		return nil, nil, unsure(q.op, judged(q.op, err))
 	}
 	v := new(A)
 	deviations, err := decode(a.Payload, q.op.space(), q.op.response, v, q.wire)
@@ -199,6 +200,15 @@ func ask[A any](ctx context.Context, c *Client, q question[A]) (*A, *exchange.An
 		return v, a, refused(q.op, a, r)
 	}
 	return v, a, nil
+}
+
+// unsure: of a write that may have been carried out the person must hear just that.
+func unsure(op operation, err error) error {
+	e, ok := errors.AsType[*fault.Error](err)
+	if ok && op.class != resilience.Read && e.Outcome == fault.Unknown && (e.Notice == NoticeDown || e.Notice == "") {
+		e.Notice = NoticeUnsure
+	}
+	return err
 }
 
 // correlate judges an answer before anybody sees it. What does not decode but has the right name is reported later.

@@ -389,9 +389,14 @@ func TestSendMessage(t *testing.T) {
 
 	// A lost answer: asked once, outcome unknown.
 	c, p = client(t, func(asked) answer { return answer{err: io.ErrUnexpectedEOF} })
-	if _, err = c.SendMessage(context.Background(), plainRequest()); !errors.Is(err, fault.ErrUnknownOutcome) || p.count() != 1 {
+	if _, err = c.SendMessage(context.Background(), plainRequest()); !errors.Is(err, fault.ErrUnknownOutcome) || p.count() != 1 || noticeOf(err) != NoticeUnsure {
 		t.Errorf("%d requests, %v", p.count(), err)
 	}
+}
+
+func noticeOf(err error) string {
+	e, _ := errors.AsType[*fault.Error](err)
+	return e.Notice
 }
 
 // What the platform would refuse is not sent.

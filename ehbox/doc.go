@@ -52,7 +52,8 @@
 //
 //   - Invalid, NotSent: the request breaks a rule that the platform enforces too; it wraps one of the Err values here.
 //   - Security with notice D-WRONG (D-UNSURE after a write): an answer that belongs to another question.
-//   - Unavailable, Timeout with notice D-MSG-QUEUED: no usable answer. Neither service has an alternate address.
+//   - Unavailable, Timeout with notice D-DOWN (D-UNSURE after a write that may have been carried out): no usable answer.
+//     Neither service has an alternate address.
 //   - Security or Protocol, Done, with notice D-MSG-BAD: one message that cannot be opened.
 //
 // Moves and deletions are repeated by themselves, since a repeat finds nothing left to do; inserting an absence and sending

@@ -11,8 +11,13 @@ import (
 
 // Notices that this package decides on (dossier 06 part D).
 const (
-	// NoticeQueued: eHealthBox does not answer; what is to be sent waits.
+	// NoticeDown: eHealthBox does not answer. Its text needs the time since when, which the health of the service knows.
+	NoticeDown = "D-DOWN"
+	// NoticeQueued: eHealthBox does not answer, and what is to be sent waits. Its text needs the number of letters that wait,
+	// which the outbox knows.
 	NoticeQueued = "D-MSG-QUEUED"
+	// NoticeUnsure: a write was sent, and nobody knows whether it was carried out.
+	NoticeUnsure = "D-UNSURE"
 	// NoticeBad: one message could not be opened and was set aside.
 	NoticeBad = "D-MSG-BAD"
 )

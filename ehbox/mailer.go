@@ -135,7 +135,7 @@ func (s *Sent) told(res *outbox.Result, err error) (*Sent, error) {
 		return s, err
 	}
 	if u, ok := errors.AsType[*outbox.UnknownError](err); ok {
-		s.State, s.ID, s.Notice = SentUnknown, u.ID, "D-UNSURE"
+		s.State, s.ID, s.Notice = SentUnknown, u.ID, NoticeUnsure
 		return s, err
 	}
 	if err != nil {

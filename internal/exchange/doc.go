@@ -23,7 +23,6 @@
 //   - Security is applied per attempt, so every attempt has a fresh timestamp and signature.
 //   - An answer is read up to a bound, parsed strictly and correlated before anybody sees it. One
 //     that belongs to another question is dropped with its connection.
-//
 //   - Attachments go and come as parts of a multipart body, as streams and within the same
 //     bound. A message counts as not sent until the last byte of its last part was handed over.
 //

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/ehealth-continuity/ehealth/fault"
@@ -20,17 +21,17 @@ import (
 // attempts.
 type echo struct {
 	t      *testing.T
-	posts  int
+	posts  atomic.Int32
 	script func(post int, w http.ResponseWriter) bool
 }
 
 func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	e.posts++
+	post := int(e.posts.Add(1))
 	got, err := mime.Read(r.Header.Get("Content-Type"), r.Body, mime.Limits{})
 	if err != nil {
 		return // a request that did not come whole is not processed
 	}
-	if e.script != nil && e.script(e.posts, w) {
+	if e.script != nil && e.script(post, w) {
 		return
 	}
 	doc, _ := soap.Envelope(nil, []byte(`<answer ref="1"/>`))
@@ -129,8 +130,8 @@ func TestAttachmentsAreSentOnce(t *testing.T) {
 			q := call(resilience.ResolvableWrite)
 			q.Attachments = []mime.Part{mime.Bytes("a@x", "application/pdf", bytes.Repeat([]byte("x"), 1<<20))}
 			ans, err := x.Do(context.Background(), q)
-			if e.posts != c.posts || !errors.Is(err, c.outcome) {
-				t.Fatalf("%d posts, %v", e.posts, err)
+			if int(e.posts.Load()) != c.posts || !errors.Is(err, c.outcome) {
+				t.Fatalf("%d posts, %v", e.posts.Load(), err)
 			}
 			if err == nil && ans.Parts[0].Size != 1<<20 {
 				t.Errorf("%d bytes came back", ans.Parts[0].Size)
