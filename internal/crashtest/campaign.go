@@ -214,7 +214,7 @@ func (c *campaign) crash() error {
 // beside starts, now and then, a second child that works on the same database; what it returns
 // waits for its end.
 func (c *campaign) beside(pl plan) func() error {
-	if c.pg == nil || pl.Old || pl.Rotate || c.Checks == 0 || c.rng.IntN(3) > 0 {
+	if c.pg == nil || pl.Old || pl.Rotate || c.rng.IntN(3) > 0 {
 		return func() error { return nil }
 	}
 	ended := make(chan error, 1)

@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -79,15 +83,31 @@ func (k *cluster) fell() error {
 	if err := k.server.Kill9(); err != nil {
 		return err
 	}
+	if err := k.killLate(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
-	for {
-		// A process that was just being made when the others were killed ends by itself, and until
-		// then it keeps a new server from starting.
-		err := k.server.Start(ctx)
-		if err == nil || ctx.Err() != nil {
-			return err
-		}
-		time.Sleep(200 * time.Millisecond)
+	return k.server.Start(ctx)
+}
+
+// killLate kills what the server was just starting when the others were killed: it may wait for
+// ever for one of them, and no new server starts before it is gone.
+func (k *cluster) killLate() error {
+	cfg, err := pgx.ParseConfig(k.dsn)
+	if err != nil {
+		return err
 	}
+	return waitFor(startLimit, func() (bool, error) {
+		all, err := filepath.Glob("/proc/[0-9]*/cwd")
+		gone := true
+		for _, link := range all {
+			if dir, err := os.Readlink(link); err == nil && dir == filepath.Join(cfg.Host, "data") {
+				pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(link)))
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+				gone = false
+			}
+		}
+		return gone, err
+	})
 }
