@@ -55,6 +55,7 @@ func TestMailRefused(t *testing.T) {
 	if got := w.kinds(w.writer.Mailbox(), folderIn); got != "" {
 		t.Errorf("errors in the inbox: %s", got)
 	}
+	w.conform()
 }
 
 // TestMailDuplicate: 702 for an id that was used, whoever used it, and none when duplicates are kept.

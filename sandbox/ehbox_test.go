@@ -23,7 +23,7 @@ type mailWorld struct {
 	writer, reader *Person
 	writes, reads  token
 	answers        [][]byte // every consultation answer, for xmllint
-	sent           [][]byte
+	sent, faults   [][]byte
 }
 
 func newMailWorld(t testing.TB, b MailBehaviour) *mailWorld {
@@ -157,6 +157,10 @@ func (w *mailWorld) business(r *response, code string) {
 	if !ok || f.SOA == nil || !f.SOA.Business || f.SOA.Code != code || r.Status != http.StatusInternalServerError ||
 		!strings.HasPrefix(f.FaultString, code+": ") || r.Effect != "" {
 		w.t.Errorf("want BusinessError %s: status %d, %s", code, r.Status, r.Body)
+		return
+	}
+	for n := range f.Detail.Elements() {
+		w.faults = append(w.faults, n.Source())
 	}
 }
 
@@ -164,6 +168,7 @@ func (w *mailWorld) business(r *response, code string) {
 func (w *mailWorld) conform() {
 	w.t.Helper()
 	conformsTo(w.t, mailSchema(w.t, nsMailRead), w.answers...)
+	conformsTo(w.t, sharedXSD(w.t, "ehealth-errors", "ehealth-errors-schema-soa-1_0.xsd"), w.faults...)
 	if len(w.sent) > 0 {
 		conformsTo(w.t, mailSchema(w.t, nsMailSend), w.sent...)
 	}
