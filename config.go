@@ -56,6 +56,9 @@ type Trust struct {
 	// ServiceList are the authorities under which the signer of the platform's service list
 	// must stand. nil: no list is read, and the addresses of the configuration serve.
 	ServiceList *x509.CertPool
+	// ETK are the authorities of encryption tokens, of their registration authority and of those who seal messages; nil =
+	// STS, since the platform's own certificates and those of care providers stand under the same authorities.
+	ETK *x509.CertPool
 }
 
 // ServiceList says where the platform publishes which addresses are to be used now.
@@ -145,6 +148,9 @@ type Config struct {
 	OnRecheck func(insurability.Recheck)
 	// Outbox keeps writes until their fate is known, see [Platform.Outbox]; nil = there is none.
 	Outbox *Outbox
+	// Mail opens the caller's eHealthBox, see [Platform.Mail]; nil = it is not used. Letters are sent through the outbox, so
+	// sending needs Outbox too.
+	Mail *Mail
 	// Policy changes single numbers of the resilience policies; zero fields keep their
 	// defaults, negative ones switch off. Policies does so for one service, by UDDI id.
 	Policy   resilience.Policy

@@ -31,11 +31,12 @@ type File struct {
 	Environment string `json:"environment"`
 	// CA is a PEM file with the roots for TLS; "" = those of the operating system.
 	CA string `json:"ca"`
-	// Trust names PEM files with the authorities of the login service ("" = CA) and of the
-	// service list ("" = no list is read).
+	// Trust names PEM files with the authorities of the login service ("" = CA), of the
+	// service list ("" = no list is read), and of encryption tokens and seals ("" = STS).
 	Trust struct {
 		STS         string `json:"sts"`
 		ServiceList string `json:"serviceList"`
+		ETK         string `json:"etk"`
 	} `json:"trust"`
 	// ServiceList gives the bases of the list, without suffix; absent = those of the environment.
 	// V2 is asked first.
@@ -54,6 +55,8 @@ type File struct {
 		Postgres     string `json:"postgres"`
 		PostgresFile string `json:"postgresFile"`
 	} `json:"outbox"`
+	// Mail sets [Config.Mail]; {} is enough.
+	Mail *FileMail `json:"mail"`
 	// Services gives addresses by UDDI id, over the built-in ones of the environment.
 	Services map[string][]FileEndpoint `json:"services"`
 	Software struct {
@@ -205,6 +208,9 @@ func (f *File) config(dir string) (cfg Config, err error) {
 	if cfg.Trust.ServiceList, err = pool(at(f.Trust.ServiceList)); err != nil {
 		return cfg, fmt.Errorf("trust.serviceList: %w", err)
 	}
+	if cfg.Trust.ETK, err = pool(at(f.Trust.ETK)); err != nil {
+		return cfg, fmt.Errorf("trust.etk: %w", err)
+	}
 	for _, u := range []string{f.ServiceList.V2, f.ServiceList.V1} {
 		if u != "" {
 			cfg.ServiceList.URLs = append(cfg.ServiceList.URLs, u)
@@ -216,6 +222,9 @@ func (f *File) config(dir string) (cfg Config, err error) {
 		if cfg.Outbox.Postgres, err = secret(o.Postgres, at(o.PostgresFile)); err != nil {
 			return cfg, fmt.Errorf("outbox: %w", err)
 		}
+	}
+	if cfg.Mail, err = f.Mail.parse(at); err != nil {
+		return cfg, fmt.Errorf("mail: %w", err)
 	}
 	if cfg.Identity, err = f.Identity.source(at); err != nil {
 		return cfg, fmt.Errorf("identity: %w", err)

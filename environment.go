@@ -2,6 +2,7 @@ package ehealth
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/ehealth-continuity/ehealth/resilience"
@@ -60,10 +61,11 @@ func (e Environment) list() string {
 }
 
 // addresses returns what the platform's list held at the end of 2022 (dossier 01 D.4), under
-// the ids that this module uses; a list that verifies says what holds today.
+// the ids that this module uses; a list that verifies says what holds today. eHealthBox is in no
+// list (dossier 03 section 1).
 func (e Environment) addresses() resilience.Static {
-	if d := bcp.DefaultAddresses(e.list()); d != nil {
-		return d
-	}
-	return resilience.Static{}
+	d := resilience.Static{}
+	maps.Copy(d, bcp.DefaultAddresses(e.list()))
+	maps.Copy(d, mailAddresses(e))
+	return d
 }

@@ -21,7 +21,7 @@ import (
 // docs/outbox.md for what it guarantees.
 type Outbox struct {
 	// Handlers say who sends the items, by kind. It is called once by Open, with everything but
-	// Platform.Outbox in place. nil: items are kept and none is sent.
+	// Platform.Outbox in place. Letters need none, see Config.Mail. nil: items of other kinds are kept and none is sent.
 	Handlers func(p *Platform) ([]Queued, error)
 	// File is where the items are kept; "" = outbox.db in DataDir. One process has it open at a
 	// time: for several, give Store.
@@ -135,6 +135,7 @@ func (p *Platform) openOutbox(ctx context.Context, hok keystore.Credential) erro
 		return fmt.Errorf("outbox: %w", err)
 	}
 	p.Outbox = q.box
+	p.Mail.use(q.box)
 	q.oldest(ctx)
 	return q.start(!cfg.ByHand)
 }
@@ -170,12 +171,13 @@ func (p *Platform) outboxKeys(hok keystore.Credential) (outbox.Keys, error) {
 
 // handlers asks the program who sends what.
 func (q *queue) handlers(cfg *Outbox) (out []outbox.Option, err error) {
-	if cfg.Handlers == nil {
-		return nil, nil
-	}
-	all, err := cfg.Handlers(q.p)
-	if err != nil {
-		return nil, err
+	all := q.p.Mail.queued()
+	if cfg.Handlers != nil {
+		more, err := cfg.Handlers(q.p)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, more...)
 	}
 	for _, k := range all {
 		q.kinds[k.Kind] = k

@@ -32,7 +32,7 @@ type Platform struct {
 	Insurability *insurability.Client
 	// Tokens gives the login token; calls fetch it by themselves when they need it.
 	Tokens *sts.DurableSource
-	// Health tells per function ("login", "insurability") whether it works, since when, and
+	// Health tells per function ("login", "insurability", "mail") whether it works, since when, and
 	// which notice to show.
 	Health *resilience.Health
 	// Directory holds the platform's service list; nil when Trust.ServiceList is not set.
@@ -43,6 +43,8 @@ type Platform struct {
 	// Outbox keeps writes until their fate is known; nil without Config.Outbox. Use
 	// [Platform.Write] where a person waits, and Put where nobody does.
 	Outbox *outbox.Box
+	// Mail is the caller's eHealthBox; nil without Config.Mail.
+	Mail *Mailbox
 	// Answers holds what stands in while insurability cannot be asked; nil without DataDir and
 	// Config.Answers.
 	Answers *cache.Answers
@@ -56,6 +58,8 @@ type Platform struct {
 	state  *state
 	stores []*keystore.Store
 	queue  *queue
+
+	identity *keystore.Store // that of Config.Identity
 
 	directory resilience.Directory
 	exchange  *exchange.Exchanger
@@ -87,6 +91,7 @@ func Open(ctx context.Context, cfg Config) (_ *Platform, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("ehealth: identity: %w", err)
 	}
+	p.identity = p.stores[0]
 	p.Expiry = hok.Expiry(time.Now())
 	login := hok
 	if cfg.Login != nil {
@@ -144,6 +149,9 @@ func (p *Platform) wire(ctx context.Context, login, hok keystore.Credential) err
 	p.Insurability, err = insurability.New(x, p.security, cfg.Caller,
 		insurability.Software{Name: cfg.Software.Name, Licence: cfg.Software.Licence}, p.insurabilityOptions()...)
 	if err != nil {
+		return err
+	}
+	if err := p.openMail(ctx, hok); err != nil {
 		return err
 	}
 	if err := p.openOutbox(ctx, hok); err != nil {
@@ -229,6 +237,9 @@ func functions(cfg *Config) []resilience.Function {
 			Name: FunctionInsurability, Alternate: insurability.NoticeDirect,
 			Needs: []resilience.Need{need(ServiceGenIns, true), need(ServiceInsurability, true)},
 		},
+	}
+	if cfg.Mail != nil {
+		out = append(out, mailNeeds(need))
 	}
 	if cfg.Outbox != nil {
 		out = append(out, resilience.Function{Name: FunctionOutbox, Needs: []resilience.Need{{Service: FunctionOutbox}}}) // it only tells what is reported
@@ -381,6 +392,7 @@ func (p *Platform) Config() Config {
 	c.InsurabilityTimeout = cmp.Or(c.InsurabilityTimeout, insurability.DefaultTimeout)
 	c.Session = c.session()
 	c.Services = maps.Clone(c.directory())
+	c.Trust.ETK, c.Mail = c.etk(), c.Mail.resolved(p)
 	return c
 }
 

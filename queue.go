@@ -254,7 +254,7 @@ func (p *Platform) Write(ctx context.Context, it outbox.Item) (*outbox.Result, e
 var errNoOutbox = fault.AsSafe(errors.New("ehealth: Config.Outbox is not set"))
 
 // failure makes one error of what the Box and the attempt said.
-func (q *queue) failure(ctx context.Context, k outbox.Kind, err error) error {
+func (q *queue) failure(ctx context.Context, k outbox.Kind, err error) *fault.Error {
 	e := &fault.Error{Op: label(k), Service: q.kinds[k].Service, Kind: fault.Local, Outcome: fault.NotSent, Err: err}
 	if tried, ok := errors.AsType[*fault.Error](err); ok {
 		*e = *tried
