@@ -73,7 +73,7 @@ func (o Options) withDefaults(script sandbox.Script) (Options, error) {
 		o.Scale = share(script, o)
 	}
 	for _, t := range o.Traffic {
-		if !slices.Contains([]Traffic{Insurability, Login, Writes}, t) {
+		if !slices.Contains([]Traffic{Insurability, Login, Writes, Mail, Inbox}, t) {
 			return o, fmt.Errorf("%w: %q", ErrUnknownTraffic, t)
 		}
 	}
@@ -166,12 +166,20 @@ func (f *fleet) replay(script sandbox.Script) error {
 		return err
 	}
 	defer s.Close()
-	counters := make([]counter, f.o.Pharmacies)
+	var counters []counter
+	if slices.ContainsFunc(f.tables, func(t *Fleet) bool { return !t.Traffic.mail() }) {
+		counters = make([]counter, f.o.Pharmacies)
+	}
 	for i := range counters {
 		if counters[i], err = joins[f.name](s, s.Organisation(identity.Pharmacy, i%2)); err != nil {
 			return err
 		}
 		defer counters[i].close()
+	}
+	mail, err := f.openMail(s)
+	defer mail.close()
+	if err != nil {
+		return err
 	}
 	run, leftOut, err := prepare(s, script)
 	if err != nil {
@@ -181,16 +189,24 @@ func (f *fleet) replay(script sandbox.Script) error {
 	defer run.Cancel()
 	start := time.Now()
 	var wg sync.WaitGroup
-	for i, c := range counters {
+	for i := range f.o.Pharmacies {
 		for k, t := range f.tables {
 			rnd := rand.New(rand.NewPCG(f.o.Seed, uint64(k)<<32|uint64(i))) //nolint:gosec // repeatable on purpose
-			wg.Go(func() { f.work(s, c, i, t, start, rnd) })
+			wg.Go(func() {
+				if t.Traffic.mail() {
+					mail.work(i, t, start, rnd)
+				} else {
+					f.work(s, counters[i], i, t, start, rnd)
+				}
+			})
 		}
 	}
+	var renewed error
+	wg.Go(func() { renewed = mail.renew(script, start) })
 	f.watchLoad(s, start)
 	wg.Wait()
 	f.sumUp(s, start)
-	return nil
+	return errors.Join(renewed, mail.sumUp(start))
 }
 
 // work lives one counter's day: calls at random instants, each on its own, because the
@@ -280,17 +296,21 @@ func (t *Fleet) phase(at time.Duration) *Phase {
 
 // watchLoad reads the sandbox's request counters at the end of every phase.
 func (f *fleet) watchLoad(s *sandbox.Sandbox, start time.Time) {
-	before, polled := make([]int, len(f.tables)), 0
+	before, polled, asked := make([]int, len(f.tables)), 0, 0
 	for i := range f.tables[0].Phases { // only To may be read without the lock
 		time.Sleep(time.Until(start.Add(f.tables[0].Phases[i].To)))
 		total, polls := f.load(s)
+		tokens := s.State().Requests["etk"]
 		f.mu.Lock()
 		for k, t := range f.tables {
 			t.Phases[i].Requests = total[k] - before[k]
+			if t.Traffic == Mail {
+				t.Phases[i].Tokens = tokens - asked
+			}
 		}
 		f.tables[0].Phases[i].ListRequests = polls - polled
 		f.mu.Unlock()
-		before, polled = total, polls
+		before, polled, asked = total, polls, tokens
 	}
 }
 
@@ -308,6 +328,10 @@ func (f *fleet) load(s *sandbox.Sandbox) (out []int, list int) {
 			of = Login
 		case "app", "app-direct":
 			of = Writes
+		case "ehbox-pub", "etk":
+			of = Mail
+		case "ehbox-cons":
+			of = Inbox
 		}
 		k := slices.IndexFunc(f.tables, func(t *Fleet) bool { return t.Traffic == of })
 		out[max(k, 0)] += n

@@ -54,6 +54,18 @@ type Phase struct {
 	Done    int `json:"done,omitempty"`
 	Doubled int `json:"doubled,omitempty"`
 
+	// Of letters only. Kept, Unsure, Done and Doubled are those of writes, where Done counts letters in the boxes of
+	// their recipients. Lost counts letters of which the person was told that they are or will be sent, and which never came:
+	// they stand in the last phase. Tokens are requests to the ETK depot; they are part of Requests.
+	Lost   int `json:"lost,omitempty"`
+	Tokens int `json:"tokens,omitempty"`
+
+	// Of looks into a box only. Read counts letters, Aside what could not be opened and was set aside, Unread letters
+	// delivered in this phase that nobody had read at the end.
+	Read   int `json:"read,omitempty"`
+	Aside  int `json:"aside,omitempty"`
+	Unread int `json:"unread,omitempty"`
+
 	waits []time.Duration
 }
 
@@ -73,6 +85,11 @@ func (f Fleet) Total() Phase {
 		t.Kept += p.Kept
 		t.Done += p.Done
 		t.Doubled += p.Doubled
+		t.Lost += p.Lost
+		t.Tokens += p.Tokens
+		t.Read += p.Read
+		t.Aside += p.Aside
+		t.Unread += p.Unread
 		t.Slowest = max(t.Slowest, p.Slowest)
 		t.waits = append(t.waits, p.waits...)
 	}
@@ -102,9 +119,9 @@ func (r *Report) WriteText(w io.Writer) error {
 	if len(r.LeftOut) > 0 {
 		fmt.Fprintf(w, "left out, because the sandbox does not have it yet: %s\n", strings.Join(r.LeftOut, ", "))
 	}
-	writes := false
+	kinds := map[Traffic]bool{}
 	for _, f := range r.Fleets {
-		writes = writes || f.Traffic == Writes
+		kinds[f.Traffic] = true
 		if err := f.writeText(w, r.Start); err != nil {
 			return err
 		}
@@ -113,9 +130,18 @@ func (r *Report) WriteText(w io.Writer) error {
 calls: questions asked; live: right answer from the default address; otherwise: right answer from another address;
 failed: no answer, and the person was told; load: requests that reached the services; wrong asker: somebody else's answer shown
 `)
-	if writes {
+	if kinds[Writes] || kinds[Mail] {
 		fmt.Fprint(w, `unsure: failed, and told not to repeat it before it is known what happened; kept: failed, and told that it is sent later; done: executed by the platform;
 doubled: executed although it had been before
+`)
+	}
+	if kinds[Mail] {
+		fmt.Fprint(w, `mail: done is letters in the boxes of their recipients; lost: letters that were promised and never came; tokens: requests to the ETK depot
+`)
+	}
+	if kinds[Inbox] {
+		fmt.Fprint(w, `inbox: calls are looks into a box, live those that came to their end; read: letters; aside: messages that cannot be opened and did not
+hold up the others; unread: letters that nobody had read at the end
 `)
 	}
 	return nil
@@ -128,19 +154,30 @@ func (f Fleet) writeText(w io.Writer, start time.Time) error {
 	}
 	fmt.Fprintf(w, "\n%s\n", title)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	more := ""
-	if f.Traffic == Writes {
-		more = "unsure\tkept\tdone\tdoubled\t"
-	}
+	more, cells := columns(f.Traffic)
 	fmt.Fprintln(t, "from\tto\tcalls\tlive\totherwise\tfailed\tslowest\tload\twrong asker\t"+more+"  phase")
 	for _, p := range append(slices.Clip(f.Phases), f.Total()) {
-		if f.Traffic == Writes {
-			more = fmt.Sprintf("%d\t%d\t%d\t%d\t", p.Unsure, p.Kept, p.Done, p.Doubled)
-		}
 		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d\t%s\t%d\t%d\t%s  %s\n", clock(start, p.From), clock(start, p.To),
-			p.Calls, p.Live, p.Otherwise, p.Failed, wait(p.Slowest), p.Requests, p.WrongAsker, more, p.Name)
+			p.Calls, p.Live, p.Otherwise, p.Failed, wait(p.Slowest), p.Requests, p.WrongAsker, cells(p), p.Name)
 	}
 	return t.Flush()
+}
+
+// columns are those that a kind of traffic has beside the common ones.
+func columns(of Traffic) (heads string, cells func(Phase) string) {
+	switch of {
+	case Writes:
+		return "unsure\tkept\tdone\tdoubled\t", func(p Phase) string {
+			return fmt.Sprintf("%d\t%d\t%d\t%d\t", p.Unsure, p.Kept, p.Done, p.Doubled)
+		}
+	case Mail:
+		return "unsure\tkept\tdone\tdoubled\tlost\ttokens\t", func(p Phase) string {
+			return fmt.Sprintf("%d\t%d\t%d\t%d\t%d\t%d\t", p.Unsure, p.Kept, p.Done, p.Doubled, p.Lost, p.Tokens)
+		}
+	case Inbox:
+		return "read\taside\tunread\t", func(p Phase) string { return fmt.Sprintf("%d\t%d\t%d\t", p.Read, p.Aside, p.Unread) }
+	}
+	return "", func(Phase) string { return "" }
 }
 
 func clock(start time.Time, at time.Duration) string { return start.Add(at).Format("15:04") }

@@ -53,12 +53,17 @@ func usual(s sandbox.Script) []Traffic {
 			hits[Login], hits[Insurability] = true, true
 		case "app", "app-direct":
 			hits[Writes] = true
+		case "ehbox-pub", "ehbox-cons", "etk":
+			hits[Mail], hits[Inbox] = true, true
 		case "genins", "genins-direct", "esb", "net", "access":
 			hits[Insurability] = true
 		}
 	}
+	if strings.EqualFold(s.ID, "INC-2018-08-09-SAN") { // two waves in a day: what becomes of what waits
+		hits[Mail], hits[Inbox] = true, true
+	}
 	var out []Traffic
-	for _, t := range []Traffic{Insurability, Login, Writes} {
+	for _, t := range []Traffic{Insurability, Login, Writes, Mail, Inbox} {
 		if hits[t] {
 			out = append(out, t)
 		}
@@ -146,7 +151,7 @@ func phases(s sandbox.Script, after time.Duration) []Phase {
 func phaseName(s sandbox.Script, at, end time.Duration) string {
 	var on []string
 	for _, st := range s.Steps {
-		if until := st.At + st.For; st.At <= at && (at < until || st.For == 0 && at < end) {
+		if until := st.At + st.For; st.At <= at && (at < until || st.For == 0 && (at < end || end == 0)) {
 			on = append(on, st.Service+" "+st.Fault.Kind())
 		}
 	}
