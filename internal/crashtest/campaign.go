@@ -221,7 +221,7 @@ func (c *campaign) beside(pl plan) func() error {
 	go func() {
 		calm := c.pg.calm()
 		_, err := c.once(plan{World: c.fleet.dir, Dir: c.dir, DSN: c.dsn, Schema: c.schema, Keys: slices.Clone(c.keys), For: 2000})
-		if !c.pg.same(calm) {
+		if !c.pg.same(calm) || errors.Is(err, errNoServer) {
 			err = nil
 		}
 		ended <- err
@@ -239,11 +239,16 @@ func (c *campaign) spawn(pl plan) (killed bool, err error) {
 	for {
 		calm := c.pg.calm()
 		killed, err := c.once(pl)
-		if err == nil || c.pg.same(calm) {
-			return killed, err
+		switch {
+		case err == nil:
+			return killed, nil
+		case c.pg.same(calm) && !errors.Is(err, errNoServer):
+			return false, err
+		case c.Excused > 100+c.n:
+			return false, fmt.Errorf("too often: %w", err)
 		}
-		// The server went away under the child: whatever it says, it is to be tried again.
 		c.Excused++
+		// The server went away under the child, or is overloaded: it is to be tried again.
 		pl.Refs, pl.Keys = c.open, c.keys
 		if !pl.Finish {
 			return false, nil
@@ -267,6 +272,9 @@ func (c *campaign) once(pl plan) (killed bool, err error) {
 	err = cmd.Run()
 	said := account{states: map[string]report{}, vendor: map[string]bool{}}
 	if herr := c.hear(out.Bytes(), said); herr != nil {
+		if c.pg != nil && cmd.ProcessState.ExitCode() == exitNoServer {
+			herr = fmt.Errorf("%w: %w", errNoServer, herr)
+		}
 		return false, herr
 	}
 	if pl.Finish && err == nil {
@@ -280,6 +288,8 @@ func (c *campaign) once(pl plan) (killed bool, err error) {
 	}
 	return false, nil
 }
+
+var errNoServer = errors.New("no server")
 
 func clip(s string) string { return s[max(0, len(s)-3000):] }
 

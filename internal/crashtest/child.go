@@ -12,6 +12,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/ehealth-continuity/ehealth/fault"
 	"github.com/ehealth-continuity/ehealth/internal/appclient"
 	"github.com/ehealth-continuity/ehealth/internal/crashtest/fail"
 	"github.com/ehealth-continuity/ehealth/resilience/outbox"
@@ -69,9 +72,21 @@ func child() int {
 	}
 	if err := w.work(context.Background()); err != nil {
 		w.tell(report{What: "fatal", Text: err.Error()})
+		if noServer(err) {
+			return exitNoServer
+		}
 		return 3
 	}
 	return 0
+}
+
+// exitNoServer is how a child ends that found no database server, or one that had no time for it.
+const exitNoServer = 4
+
+func noServer(err error) bool {
+	_, dialled := errors.AsType[*pgconn.ConnectError](err)
+	k := fault.KindOf(err)
+	return dialled || k == fault.Unavailable || k == fault.Timeout
 }
 
 func die() {
@@ -149,7 +164,7 @@ func (w *worker) box(ctx context.Context, b *back) (*outbox.Box, error) {
 	grace := -time.Nanosecond
 	if c.hold = sometimes(10); w.Node {
 		c.hold, grace = w.holdOnce(), lease
-		if err := w.login(ctx, known, b.tokens); err != nil {
+		if err := known.login(ctx, b.tokens); err != nil {
 			return nil, err
 		}
 	}

@@ -25,7 +25,7 @@ func (w *worker) node(ctx context.Context, box *outbox.Box) error {
 }
 
 // login gets a token for everybody, so that each identity has one to share.
-func (w *worker) login(ctx context.Context, known *world, tokens sts.Store) error {
+func (known *world) login(ctx context.Context, tokens sts.Store) error {
 	for i := range known.People {
 		c, err := known.client(i, tokens)
 		if err != nil {

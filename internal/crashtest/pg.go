@@ -3,16 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/ehealth-continuity/ehealth/cache"
 	"github.com/ehealth-continuity/ehealth/internal/crashtest/fail"
 	"github.com/ehealth-continuity/ehealth/postgres"
 	"github.com/ehealth-continuity/ehealth/resilience/outbox"
-	"github.com/ehealth-continuity/ehealth/sts"
 )
 
 // openPostgres: the nodes share their tokens through the database; the children of a campaign find
@@ -29,11 +26,9 @@ func (w *worker) openPostgres(ctx context.Context) (*back, error) {
 		}
 		return b, nil
 	}
-	v, err := cache.OpenVault(filepath.Join(w.World, "tokens"), tokenKey())
-	if err != nil {
+	if b.tokens, err = sharedTokens(w.World); err != nil {
 		return nil, errors.Join(err, b.close())
 	}
-	b.tokens = sts.FileStore(v)
 	return b, nil
 }
 

@@ -34,11 +34,17 @@ func (w *worker) open(ctx context.Context) (*back, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := cache.OpenVault(filepath.Join(w.World, "tokens"), tokenKey())
+	tokens, err := sharedTokens(w.World)
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	return &back{store: store, tokens: sts.FileStore(v), close: func() error { return nil }}, nil
+	return &back{store: store, tokens: tokens, close: func() error { return nil }}, nil
+}
+
+// sharedTokens is the token store of all children of all campaigns.
+func sharedTokens(dir string) (sts.Store, error) {
+	v, err := cache.OpenVault(filepath.Join(dir, "tokens"), tokenKey())
+	return sts.FileStore(v), err
 }
 
 func tokenKey() cache.Key {
