@@ -103,8 +103,8 @@ func (f *fleet) run(n, parallel int) (*totals, error) {
 		}
 	}
 	var all sync.WaitGroup
-	parallel = max(1, min(parallel, n/6))
-	f.round = min(12, max(6, n/parallel))
+	parallel = max(1, min(parallel, n/3))
+	f.round = min(12, max(3, n/parallel))
 	for i := range parallel {
 		all.Go(func() {
 			c := &campaign{fleet: f, no: i, dir: filepath.Join(f.dir, fmt.Sprintf("%s%d", f.store, i)), rng: rand.New(rand.NewPCG(f.seed, uint64(i))), totals: newTotals(f.store)}

@@ -176,6 +176,7 @@ func TestThreeNodes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills processes for a while")
 	}
+	t.Parallel()
 	dsn := pgtest.DSN(t)
 	dir := t.TempDir()
 	const people = 2
