@@ -43,18 +43,17 @@ var certification = []struct {
 	{"T08", "both insurability paths down, stored answer 29 d 23 h, 30 d 0 h and 31 d old", (*house).t08, "", ""},
 	{"T09", "Recip-e down while prescribing", nil, "", "Recip-e"},
 	{"T10", "Recip-e down while dispensing", nil, "", "Recip-e"},
-	{"T11", "lost answer on eHealthBox send", nil, "", "eHealthBox"},
+	{"T11", "lost answer on eHealthBox send", (*house).t11, "", ""},
 	{"T12", "attest queued at 23:50, service back at 00:10 (the sandbox's application)", (*house).t12, "", ""},
 	{"T13", "wrong-asker answer", (*house).t13, "", ""},
 	{"T14", "SOA-01002 storm", (*house).t14, "", ""},
 	{"T15", "recovery of a fleet (with 500 users: package sts)", (*house).t15, "", ""},
-	{"T16", "poison message", nil, "", "eHealthBox"},
-	{"T17", "ETK changed", nil, "", "eHealthBox, Recip-e"},
+	{"T16", "poison message", (*house).t16, "", ""},
+	{"T17", "ETK changed: letters, the key service", (*house).t17, "", "Recip-e"},
 	{"T18", "process killed at each step of a send (real processes: internal/crashtest)", (*house).t18, "", ""},
 }
 
-// TestCertification runs what needs no queue, mailbox or prescription, on virtual time through the whole platform, and
-// prints the table.
+// TestCertification runs what needs no prescription, on virtual time through the whole platform, and prints the table.
 func TestCertification(t *testing.T) {
 	warm(t)
 	var table strings.Builder

@@ -21,8 +21,8 @@
 //   - [ConnectorLike] behaves as the official connector was measured in outages (dossier 12). Tests
 //     named after the scenarios there assert each row that it copies.
 //
-// What they do all day is [Traffic]: questions at the counter, logins, and writes that must happen
-// once. Without Options.Traffic a drill runs what its incident is about. Services of an incident that
+// What they do all day is [Traffic]: questions at the counter, logins, writes that must happen
+// once, letters, and looks into a mailbox. Without Options.Traffic a drill runs what its incident is about. Services of an incident that
 // the sandbox does not have are left out, and the report says so; when nothing is left of it, Run
 // fails with [ErrMissingService].
 //

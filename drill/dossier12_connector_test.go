@@ -16,8 +16,8 @@ import (
 // measured with the official connector: time, what the caller gets, requests at A and B, executions, and the state
 // afterwards. Their names are those of its rows. Times are the default ones: 30 s where it ran with 3.
 //
-// Not copied, because the sandbox has no such service yet or because it is no default: ehbox-send, scenario 12, the
-// last row (ETK depot, KGSS), retryPost=false, automatic renewal.
+// The rows about eHealthBox are in dossier12_mail_connector_test.go. Not copied, because the sandbox has no such service
+// yet or because it is no default: the last row (ETK depot, KGSS), retryPost=false, automatic renewal.
 
 // A single time-out of the connector, with what its own work adds.
 const (

@@ -104,8 +104,8 @@ func (r *mailroom) keep(id ehbox.MessageID, title string) bool {
 	return true
 }
 
-// looked is what one look into a box came to.
-type looked struct{ read, aside int }
+// looked is what one look into a box came to: letters read, messages set aside, and messages left for the next look.
+type looked struct{ read, aside, left int }
 
 // shelf is the archive as one look sees it; it implements ehbox.Store.
 type shelf struct {
@@ -288,7 +288,7 @@ func (m *letters) look(ctx context.Context, all bool) (looked, error) {
 		case err != nil:
 			return s.looked, err
 		case x.Failed != nil:
-			return s.looked, x.Failed
+			s.looked.left++
 		case x.Message != nil && x.Message.Specification.Encrypted && x.Message.Text() != x.Message.Title.Reveal():
 			return s.looked, errOtherText
 		}
