@@ -213,14 +213,15 @@ func (d *DB) do(ctx context.Context, op string, write bool, patience time.Durati
 	}
 	defer leave()
 	patience *= d.factor
-	begun, pause := time.Now(), pauseMin
+	begun, pause, sent := time.Now(), pauseMin, false
 	for try := 0; ; try++ {
 		err := d.once(ctx, f)
 		if err == nil || !passing(err) || ctx.Err() != nil || try > 0 && time.Since(begun) > patience {
-			return wrap(op, write, err)
+			return unsure(sent, wrap(op, write, err))
 		}
+		sent = sent || outcome(write, err) == fault.Unknown
 		if try > 0 && !sleep(ctx, pause/2+rand.N(pause/2)) {
-			return wrap(op, write, err)
+			return unsure(sent, wrap(op, write, err))
 		}
 		pause = min(2*pause, pauseMax)
 	}

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -63,10 +64,19 @@ func outcome(write bool, err error) fault.Outcome {
 	switch {
 	case isConnect(err), pgconn.SafeToRetry(err), !write, errors.Is(err, errPoolClosed):
 		return fault.NotSent
-	case isPG && pe.Severity == "ERROR":
+	case isPG && cmp.Or(pe.SeverityUnlocalized, pe.Severity) == "ERROR":
 		return fault.Rejected
 	}
 	return fault.Unknown
+}
+
+// unsure says of a failed write that it may have happened when an earlier try of it may have, whatever
+// became of the last one.
+func unsure(sent bool, err error) error {
+	if fe, ok := err.(*fault.Error); ok && sent { //nolint:errorlint // what wrap made
+		fe.Outcome = fault.Unknown
+	}
+	return err
 }
 
 func isConnect(err error) bool {

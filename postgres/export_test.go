@@ -38,3 +38,6 @@ func OpenVersion(ctx context.Context, dsn string, version int) error {
 
 // Versions is the newest version of a schema.
 func Versions() int { return len(migrations) }
+
+// Wrap is what becomes of an error of the driver.
+func Wrap(op string, write bool, err error) error { return wrap(op, write, err) }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -15,10 +16,12 @@ import (
 // lossyDB is a store whose connections can lose an answer: what the client sends arrives, the server
 // does it, and the connection breaks when it says so.
 type lossyDB struct {
+	db    *postgres.DB
 	store *postgres.Outbox
 	mu    sync.Mutex
 	text  string // the answer to a statement with this text is the next to be lost; "" = none
 	lost  int
+	gone  bool // after a loss nobody answers any more
 }
 
 func (l *lossyDB) lose(text string) { l.mu.Lock(); defer l.mu.Unlock(); l.text, l.lost = text, 0 }
@@ -65,6 +68,12 @@ func lossy(t *testing.T, dsn string) *lossyDB {
 	l := &lossyDB{}
 	dial := cfg.DialFunc
 	cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		l.mu.Lock()
+		gone := l.gone && l.lost > 0
+		l.mu.Unlock()
+		if gone {
+			return nil, syscall.ECONNREFUSED
+		}
 		c, err := dial(ctx, network, addr)
 		if err != nil {
 			return nil, err
@@ -87,12 +96,14 @@ func lossy(t *testing.T, dsn string) *lossyDB {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.store = db.Outbox()
+	l.db, l.store = db, db.Outbox()
 	t.Cleanup(func() {
 		if err := db.Close(); err != nil {
 			t.Error(err)
 		}
-		_ = conn.Close(context.Background())
+		if conn != nil {
+			_ = conn.Close(context.Background())
+		}
 	})
 	return l
 }
