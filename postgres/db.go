@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -106,7 +107,8 @@ func WithLocks(n int) Option {
 // Open connects to the database of dsn (keywords or URL, as psql and $PGHOST, $PGPASSWORD and so on
 // understand them), brings the schema to this program's version and returns a DB to be closed.
 // With several hosts add target_session_attrs=read-write, and a failover is followed.
-// [outbox.ErrNewer]: a newer program wrote the schema, nothing was touched.
+// [outbox.ErrNewer]: a newer program wrote the schema, nothing was touched. [outbox.ErrInvalid]: the
+// DSN is none, or sessions are not READ COMMITTED by default, as PostgreSQL's own default is.
 func Open(ctx context.Context, dsn string, opts ...Option) (*DB, error) {
 	cfg, err := pgx.ParseConfig(dsn)
 	if err != nil {
@@ -147,6 +149,9 @@ func OpenShared(ctx context.Context, acquire Acquire, opts ...Option) (*DB, erro
 	return d.ready(ctx)
 }
 
+// errIsolation: a statement that waited for its line must then see what the other one did.
+var errIsolation = fmt.Errorf("%w: the sessions are not READ COMMITTED by default", outbox.ErrInvalid)
+
 func newDB(opts []Option) (*DB, error) {
 	d := &DB{schema: DefaultSchema, maxConns: DefaultMaxConns, maxHold: MaxHold, factor: 1, locks: make(chan struct{}, DefaultLocks)}
 	for _, o := range opts {
@@ -165,7 +170,12 @@ func (d *DB) ready(ctx context.Context) (*DB, error) {
 			if d.direct == nil {
 				d.direct = c.Config()
 			}
-			return c.QueryRow(ctx, d.sql("SELECT instance FROM @.version WHERE version = 1")).Scan(&d.instance)
+			var isolation string
+			err := c.QueryRow(ctx, d.sql("SELECT instance, current_setting('default_transaction_isolation') FROM @.version WHERE version = 1")).Scan(&d.instance, &isolation)
+			if err == nil && !strings.HasPrefix(isolation, "read ") {
+				err = errIsolation
+			}
+			return err
 		})
 	}
 	if err != nil {

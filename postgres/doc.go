@@ -44,6 +44,11 @@
 // NotSent when nothing was sent, Unknown when the connection ended under a write and stayed away.
 // No error text holds a value of a statement.
 //
+// # Isolation
+//
+// Sessions must be READ COMMITTED by default, which [Open] checks; the transactions of [PutTx] may be
+// of any level.
+//
 // # Behind a pooler
 //
 // Statements bear a pooler that pools by transaction (with default_query_exec_mode=exec in the DSN);

@@ -1,13 +1,16 @@
 package postgres_test
 
 import (
+	"errors"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/ehealth-continuity/ehealth/fault"
 	"github.com/ehealth-continuity/ehealth/internal/pgtest"
 	"github.com/ehealth-continuity/ehealth/postgres"
+	"github.com/ehealth-continuity/ehealth/resilience/outbox"
 )
 
 // TestAWriteThatMayHaveHappenedIsNeverNotSent: the answer to a write is lost and the server stays away. That the last try
@@ -39,5 +42,30 @@ func TestServersOfAllLanguages(t *testing.T) {
 		if got := fault.OutcomeOf(postgres.Wrap("Insert", true, err)); got != want {
 			t.Errorf("%s: %s, want %s", severity, got, want)
 		}
+	}
+}
+
+// TestSessionsOfAnotherIsolation: with the snapshot of REPEATABLE READ, the end of a line's last item would not see the one
+// that was put meanwhile, and that would stand in no line and be sent never. Such sessions are refused, also those that
+// became so later.
+func TestSessionsOfAnotherIsolation(t *testing.T) {
+	dsn := pgtest.DSN(t)
+	if _, err := postgres.Open(t.Context(), dsn+` options='-c default_transaction_isolation=repeatable\\ read'`); !errors.Is(err, outbox.ErrInvalid) {
+		t.Fatalf("open: %v", err)
+	}
+	s := open(t, dsn).Outbox()
+	insert(t, s, entry(1, 1), entry(2, 1))
+	c := connect(t, dsn)
+	for _, level := range []pgx.TxIsoLevel{pgx.RepeatableRead, pgx.Serializable} {
+		err := pgx.BeginTxFunc(t.Context(), c, pgx.TxOptions{IsoLevel: level}, func(tx pgx.Tx) error {
+			_, err := tx.Exec(t.Context(), "SELECT ehealth.remove((SELECT head FROM ehealth.line), 0, '')")
+			return err
+		})
+		if pe, is := errors.AsType[*pgconn.PgError](err); !is || pe.Code != "25000" {
+			t.Errorf("%s: %v", level, err)
+		}
+	}
+	if err := s.Check(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 }

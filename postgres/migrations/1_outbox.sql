@@ -70,10 +70,14 @@ CREATE FUNCTION @.lock_id(a_id uuid) RETURNS void LANGUAGE sql VOLATILE AS
 	$$SELECT pg_advisory_xact_lock(hashtextextended('@ item ' || a_id::text, 0))$$;
 
 -- settle brings the row of a line in step with its first open item, and returns that item's kind; a line
--- without open items has no row and no lease.
+-- without open items has no row and no lease. It must see what was committed while the lock was waited
+-- for: with the snapshot of another isolation level an item put meanwhile would stand in no line.
 CREATE FUNCTION @.settle(a_line uuid, a_release boolean) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE h record;
 BEGIN
+	IF current_setting('transaction_isolation') NOT LIKE 'read %' THEN
+		RAISE 'the session is not READ COMMITTED by default' USING ERRCODE = 'invalid_transaction_state';
+	END IF;
 	SELECT id, kind, @.rank(priority) AS rank, due INTO h FROM @.item
 		WHERE line = a_line AND state BETWEEN 2 AND 5 ORDER BY seq LIMIT 1;
 	IF NOT FOUND THEN
