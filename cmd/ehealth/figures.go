@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"runtime"
@@ -54,6 +55,9 @@ func (c *figuresFlags) measure(s streams, asJSON bool) error {
 		if err := table.WriteMarkdown(&page, c.command()); err != nil {
 			return err
 		}
+		if err := keepCrashes(&page, c.Write); err != nil {
+			return err
+		}
 		if err := os.WriteFile(c.Write, page.Bytes(), 0o644); err != nil { //nolint:gosec // a public page
 			return err
 		}
@@ -62,6 +66,22 @@ func (c *figuresFlags) measure(s streams, asJSON bool) error {
 		return writeJSON(s.out, table)
 	}
 	return table.WriteText(s.out)
+}
+
+// crashes is where the part of the page begins that internal/crashtest writes.
+const crashes = "## Figures 6 and 7"
+
+// keepCrashes appends to page what another command measured and wrote to the page at path.
+func keepCrashes(page *bytes.Buffer, path string) error {
+	old, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if i := bytes.Index(old, []byte(crashes)); i >= 0 {
+		page.WriteByte('\n')
+		page.Write(old[i:])
+	}
+	return err
 }
 
 // command is how to make the page again.

@@ -10,6 +10,10 @@ import (
 // TestFigures measures two quick figures in processes of their own, prints them and writes the page.
 func TestFigures(t *testing.T) {
 	page := filepath.Join(t.TempDir(), "figures.md")
+	// What another command measured stays.
+	if err := os.WriteFile(page, []byte("# Figures\n\nold\n\n## Figures 6 and 7: lost\n\n| kept | 0 |\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	args := []string{"drill", "--figures", "--seeds", "3", "--only", "12,15"}
 	r := call(t, append(args, "--json", "--write", page)...)
 	var table struct {
@@ -32,10 +36,13 @@ func TestFigures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"go run ./cmd/ehealth drill --figures --seeds 3 --only 12,15 --write docs/figures.md", "## Figure 12", "## Figure 15", "| of them after the restart at noon | ≤ 0 | 0 |"} {
+	for _, want := range []string{"go run ./cmd/ehealth drill --figures --seeds 3 --only 12,15 --write docs/figures.md", "## Figure 12", "## Figure 15", "\n## Figures 6 and 7: lost\n\n| kept | 0 |\n", "| of them after the restart at noon | ≤ 0 | 0 |"} {
 		if !strings.Contains(string(written), want) {
 			t.Errorf("page without %q", want)
 		}
+	}
+	if strings.Contains(string(written), "old") {
+		t.Error("the old page is still there")
 	}
 
 	text := call(t, args...)

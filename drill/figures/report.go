@@ -119,5 +119,5 @@ func (t *Table) WriteMarkdown(w io.Writer, command string) error {
 const pageFoot = `
 ## Not here
 
-Figures 6 and 7 (lost and doubled operations) belong to the outbox and its crash tests, 10 (overhead of a call) and 11 (cost of durability) to benchmarks.
+10 (overhead of a call) and 11 (cost of durability) are benchmarks. Figures 6 and 7 are measured by internal/crashtest, which writes them below.
 `

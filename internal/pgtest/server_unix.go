@@ -204,6 +204,11 @@ func (s *Server) Kill9() error {
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		return err
 	}
+	// The signal takes effect a moment later; what is forked until then would be missed, and the
+	// next server waits for it.
+	for st, _ := status(pid); st != 'T' && st != 0; st, _ = status(pid) {
+		time.Sleep(time.Millisecond)
+	}
 	all := children(pid)
 	for _, c := range append(all, pid) {
 		_ = syscall.Kill(c, syscall.SIGKILL)
@@ -253,18 +258,25 @@ func children(pid int) (all []int) {
 
 // parent returns the parent of a process, -1 when it is gone or dead.
 func parent(pid int) int {
+	_, ppid := status(pid)
+	return ppid
+}
+
+// status returns the state of a process, such as 'R', 'S' or 'T', and its parent; 0 and -1 when it
+// is gone or dead.
+func status(pid int) (state byte, ppid int) {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
-		return -1
+		return 0, -1
 	}
 	// pid (name) state ppid; a name may hold anything but ends at the last parenthesis.
 	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
-	if len(f) < 2 || f[0][0] == 'Z' {
-		return -1
+	if len(f) < 2 || f[0][0] == 'Z' || f[0][0] == 'X' {
+		return 0, -1
 	}
 	n, err := strconv.Atoi(string(f[1]))
 	if err != nil {
-		return -1
+		return 0, -1
 	}
-	return n
+	return f[0][0], n
 }
