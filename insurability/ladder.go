@@ -177,10 +177,14 @@ func stepsDown(err error) bool {
 
 // forget drops what is stored when a refusal says otherwise: no insurer was found, or several where one had answered.
 func (c *Client) forget(service string, scope []string, asked Period, today Date, err error) {
-	var r refusal
-	if errors.As(err, &r) && (r.kind() == fault.NotFound || r.kind() == fault.Conflict) {
+	if contradicts(err) {
 		c.conf.Stored.Drop(c.id(service, scope, asked, today))
 	}
+}
+
+func contradicts(err error) bool {
+	var r refusal
+	return errors.As(err, &r) && (r.kind() == fault.NotFound || r.kind() == fault.Conflict)
 }
 
 func withCause(err, more error) error {

@@ -144,6 +144,10 @@ func TestRecheckIsPolite(t *testing.T) {
 			r.Errorf("%d attempts in ten hours of outage", tries)
 		}
 
+		// Nothing goes on in the background when the service comes back, so that the breaker, which opens again at a
+		// random moment, is tried by us.
+		counter := c.rechecks.interactive()
+		time.Sleep(RecheckTimeout)
 		var at instants
 		var underWay atomic.Int32
 		answer := byNumber(r.T, nil)
@@ -156,8 +160,19 @@ func TestRecheckIsPolite(t *testing.T) {
 			underWay.Add(-1)
 			return answer(x)
 		})
+		for {
+			req, err := c.NewGenInsRequest(patient(1000))
+			if err != nil {
+				r.Fatal(err)
+			}
+			if _, err := c.GetInsurability(r.Context(), req); err == nil {
+				break
+			}
+			time.Sleep(time.Second)
+		}
 		r.ask(c, patient(1000), Live)
 		at.all(true)
+		counter()
 		time.Sleep(RecheckSpread)
 		synctest.Wait()
 		if len(at.all(false)) == 0 {
@@ -246,4 +261,49 @@ func TestRechecksAreBounded(t *testing.T) {
 		t.Errorf("%d results, %d in order", len(r.results), len(r.order))
 	}
 	r.close()
+}
+
+// TestContradictedTheNextDay: what the platform says after midnight about the day on which a stored yes was used ends that
+// yes, too, but not one that was given since.
+func TestContradictedTheNextDay(t *testing.T) {
+	no := genIns(t, "genins-response-insured.xml", func(x *GenInsResponse) {
+		x.Response.Detail.List = nil
+		x.Response.Detail.Situation = &GeneralSituation{Event: ClosedBefore}
+	})
+	for name, answer := range map[string]func(*xmltree.Node) (int, io.Reader){
+		"no": no, "no insurer": genIns(t, "genins-response-fault-noio.xml", nil),
+	} {
+		bubble(t, winter, func(r *rung) {
+			c := r.client(doctor)
+			q := Query{Patient: ssinInsured}
+			r.ask(c, q, Live)
+			r.set(nil)
+			ref := r.ask(c, q, Stored).Recheck
+			time.Sleep(24 * time.Hour)
+			r.set(answer)
+			time.Sleep(time.Hour)
+			if x, ok := c.Recheck(ref); !ok || !x.Done || !x.Differs {
+				r.Fatalf("%s: %+v", name, x)
+			}
+			r.set(nil)
+			r.ask(c, q, Unknown)
+		})
+	}
+	bubble(t, winter, func(r *rung) {
+		c := r.client(doctor)
+		q := Query{Patient: ssinInsured}
+		r.ask(c, q, Live)
+		r.set(nil)
+		ref := r.ask(c, q, Stored).Recheck
+		time.Sleep(24 * time.Hour)
+		r.answer(urlLive, genIns(r.T, "genins-response-insured.xml", nil))
+		r.ask(c, q, Live) // insured again
+		r.set(no)
+		time.Sleep(time.Hour)
+		if x, ok := c.Recheck(ref); !ok || !x.Done || !x.Differs {
+			r.Fatalf("%+v", x)
+		}
+		r.set(nil)
+		r.ask(c, q, Stored)
+	})
 }
