@@ -25,7 +25,8 @@ const (
 )
 
 // plainMail is the mail of clients that do not use package ehbox. It sends unsealed letters, keeps nothing to be sent
-// later, and reads a box from the oldest new message on until one cannot be read (INC-2025-11-POISON).
+// later, and reads the first page of a box, its newest 100 messages, from the oldest new one on until one cannot be read
+// (INC-2025-11-POISON).
 type plainMail struct {
 	room *mailroom
 	ask  func(ctx context.Context, service, action string, body []byte) (*xmltree.Node, error)
