@@ -131,6 +131,9 @@ func TestDepotAnswers(t *testing.T) {
 			return strings.NewReplacer("<Code>", "<c:Code>", "</Code>", "</c:Code>").Replace(s)
 		}, 0, "", false},
 		{"person found under the NIHII number", id(t, identity.TypeNIHII, "19999915001", ""), ok(etkElement(w.doctor.token)), 0, "", true},
+		{"person found under the NIHII number, without the question", id(t, identity.TypeNIHII, "19999915001", ""), func(*xmltree.Node) string {
+			return response("200", "", etkElement(w.doctor.token))
+		}, fault.Security, "", false},
 		{"application not asked for", id(t, identity.TypeCBE, "0809394427", ""), ok(etkElement(w.kgss.token)), 0, "", true},
 		{"nobody", hospital, ok(failureElement("NO_MATCHING_ETK")), fault.NotFound, etee.NoMatchingETK, true},
 		{"nobody, another status", hospital, status("404", failureElement("NO_MATCHING_ETK")), fault.NotFound, etee.NoMatchingETK, true},

@@ -271,7 +271,8 @@ func (a *depotAnswer) verdict() *DepotError {
 }
 
 // correlate judges whether an answer is to this question. The schema has the question in every answer that says anything; a
-// token is tied by its certificate as well. On behalf of whom a list is walked is looked at later.
+// token is tied by its certificate as well, but for a person's that is found under the NIHII number. On behalf of whom a list is
+// walked is looked at later.
 func (q question) correlate(n *xmltree.Node) error {
 	a, err := decodeDepot(n)
 	switch {
@@ -290,8 +291,12 @@ func (q question) correlate(n *xmltree.Node) error {
 	if err != nil {
 		return nil // reported as damaged
 	}
-	if s, err := k.Holder(); err != nil || !q.holds(s) {
+	s, err := k.Holder()
+	switch {
+	case err != nil || !q.holds(s):
 		return errHolder
+	case a.given == nil && s.Type != q.Type: // any person's token holds for any NIHII number
+		return errOther
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package etee
 import (
 	"context"
 	"sync"
+
+	"github.com/ehealth-continuity/ehealth/internal/exchange"
 )
 
 // flights lets callers who want the same at the same time share one call. The zero value is ready for use.
@@ -20,7 +22,8 @@ type flight[V any] struct {
 }
 
 // do returns what f returns, called by us or by whoever came before. A caller whose context ends stops waiting with its
-// error; the call goes on for the others and is canceled when nobody waits any more.
+// error; the call goes on for the others and is canceled when nobody waits any more. It is not bound by the message that the
+// first caller is about to send.
 func (g *flights[K, V]) do(ctx context.Context, key K, f func(context.Context) (V, error)) (V, error) {
 	var none V
 	if err := ctx.Err(); err != nil {
@@ -29,7 +32,7 @@ func (g *flights[K, V]) do(ctx context.Context, key K, f func(context.Context) (
 	g.mu.Lock()
 	fl := g.open[key]
 	if fl == nil {
-		shared, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		shared, cancel := context.WithCancel(exchange.WithoutExpires(context.WithoutCancel(ctx)))
 		fl = &flight[V]{done: make(chan struct{}), cancel: cancel}
 		if g.open == nil {
 			g.open = map[K]*flight[V]{}
