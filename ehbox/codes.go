@@ -162,6 +162,9 @@ const (
 	ActResend
 	// ActNothing: the publication had been accepted before; the error is about our own repeat.
 	ActNothing
+	// ActWait: the letter is ours, and what became of it is still being found out. That its number is known already says that it
+	// arrived: sending it under another one would deliver it twice.
+	ActWait
 )
 
 // Action says what to do; accepted tells whether a publication of that number is known to have been accepted.

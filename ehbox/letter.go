@@ -44,7 +44,7 @@ type Letter struct {
 	Clear       bool
 	Application string // 1 to 25 characters, optional
 	Receipts    Receipts
-	CustomMetas []CustomMeta // one more is added, see MetaPublicationID
+	CustomMetas []CustomMeta // one more is added, see MetaPublicationID; one under that key is left out
 	CopyMailTo  []Private
 }
 
@@ -141,7 +141,12 @@ func (l *Letter) request(publicationID string) *SendMessageRequest {
 			Content: r.content(i+1, a.Content, a.MimeType, true),
 		})
 	}
-	r.CustomMetas = append(append([]CustomMeta(nil), l.CustomMetas...), CustomMeta{Key: MetaPublicationID, Value: Hide(publicationID)})
+	for _, m := range l.CustomMetas {
+		if m.Key != MetaPublicationID { // of the letter that this one was made of
+			r.CustomMetas = append(r.CustomMetas, m)
+		}
+	}
+	r.CustomMetas = append(r.CustomMetas, CustomMeta{Key: MetaPublicationID, Value: Hide(publicationID)})
 	return r
 }
 

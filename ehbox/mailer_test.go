@@ -461,6 +461,58 @@ func TestLateErrors(t *testing.T) {
 	})
 }
 
+// The platform may say "duplicate" before it is known what became of the letter: it is ours, one of our attempts arrived, and
+// sending it once more under another number would deliver it twice.
+func TestDuplicateOfUnsettled(t *testing.T) {
+	inOffice(t, func(t *testing.T) {
+		o := newOffice(t)
+		o.fake.after = func(q asked) *answer {
+			if q.root.Local() != "SendMessageRequest" {
+				return nil
+			}
+			o.fake.folders[Sentbox] = nil // the copy comes later
+			return &answer{err: io.ErrUnexpectedEOF}
+		}
+		sent, err := o.mailer.Send(context.Background(), letter("lost"))
+		if !errors.Is(err, outbox.ErrUnknown) {
+			t.Fatalf("got %+v, %v", sent, err)
+		}
+		o.fake.mu.Lock()
+		o.fake.put(Inbox, &stored{
+			Entry: Entry{Specification: Specification{Type: ErrorContent}},
+			full:  GetFullMessageResponse{Message: FullMessage{LateError: &LateError{PublicationID: sent.PublicationID, Code: LateDuplicate}}},
+		})
+		o.fake.mu.Unlock()
+		n := 0
+		for f, err := range o.mailer.LateErrors(context.Background(), nil) {
+			if n++; err != nil || !f.Ours || f.Action != ActWait {
+				t.Errorf("%+v, %v", f, err)
+			}
+		}
+		if n != 1 {
+			t.Errorf("%d late errors", n)
+		}
+	})
+}
+
+// A letter made of another one brings its metas along, with that one's number among them: it must not be taken for it.
+func TestForeignNumberInMetas(t *testing.T) {
+	old := PublicationID(doctorINSS, "before")
+	l := letter("after")
+	l.CustomMetas = []CustomMeta{{Key: "CM-A", Value: Hide("1")}, {Key: MetaPublicationID, Value: Hide(old)}, {Key: "CM-A", Value: Hide("2")}}
+	r := l.request("NEW0000000000")
+	var keys []string
+	for _, m := range r.CustomMetas {
+		keys = append(keys, m.Key+"="+m.Value.Reveal())
+	}
+	if got := strings.Join(keys, " "); got != "CM-A=1 CM-A=2 "+MetaPublicationID+"=NEW0000000000" {
+		t.Error(got)
+	}
+	if len(l.CustomMetas) != 3 || l.CustomMetas[1].Key != MetaPublicationID {
+		t.Error("the letter was changed")
+	}
+}
+
 func TestPublicationID(t *testing.T) {
 	seen := map[string]bool{}
 	seven := ""

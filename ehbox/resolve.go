@@ -140,32 +140,39 @@ func (m *Mailer) failed(ctx context.Context, box *BoxID, id MessageID) (*Failed,
 		return nil, &fault.Error{Op: opRead, Service: ServiceConsultation, Kind: fault.Protocol, Outcome: fault.Unknown, Notice: NoticeBad, Err: errNoError}
 	}
 	f := &Failed{MessageID: id, Error: *v.Message.LateError}
-	done, err := m.match(ctx, f)
-	if err != nil {
+	if err := m.match(ctx, f); err != nil {
 		return nil, err
 	}
-	f.Action = f.Error.Code.Action(done)
 	return f, nil
 }
 
-// match looks the publication up in the outbox; done tells that it is known to have been accepted.
-func (m *Mailer) match(ctx context.Context, f *Failed) (done bool, err error) {
+// match looks the publication up in the outbox and says what to do.
+func (m *Mailer) match(ctx context.Context, f *Failed) error {
+	f.Action = f.Error.Code.Action(false)
 	b := m.box.Load()
 	if b == nil || f.Error.PublicationID == "" {
-		return false, nil
+		return nil
 	}
 	entry, err := b.Prepare(outbox.Item{Kind: KindSend, Ref: f.Error.PublicationID})
 	if err != nil {
-		return false, err
+		return err
 	}
 	view, err := b.Show(ctx, entry.ID)
 	if errors.Is(err, outbox.ErrNotFound) {
-		return false, nil
+		return nil
 	}
 	if err != nil {
-		return false, err
+		return err
 	}
 	f.Ours, f.ID = true, entry.ID
-	// An item whose outcome is not known yet is no proof; the SENTBOX will tell.
-	return view.State == outbox.Done, nil
+	switch {
+	case view.State == outbox.Done:
+		f.Action = f.Error.Code.Action(true)
+	case f.Error.Code != LateDuplicate:
+	case view.State.Open(): // the SENTBOX will tell
+		f.Action = ActWait
+	default: // given up here, and yet it arrived
+		f.Action = ActInspect
+	}
+	return nil
 }

@@ -171,10 +171,7 @@ func (s *Syncer) unknown(ctx context.Context) (fresh []*Entry, again []MessageID
 
 // walk is Client.Walk that asks before each page.
 func (s *Syncer) walk(ctx context.Context) iter.Seq2[*Entry, error] {
-	if !s.may(Effect{Type: ReceivedReceipt}) {
-		return func(func(*Entry, error) bool) {}
-	}
-	return s.c.Walk(ctx, s.o.Box, Inbox)
+	return s.c.walk(ctx, s.o.Box, Inbox, func() bool { return s.may(Effect{Type: ReceivedReceipt}) })
 }
 
 func (s *Syncer) may(e Effect) bool { return s.o.Before == nil || s.o.Before(e) }

@@ -273,6 +273,25 @@ func TestBefore(t *testing.T) {
 	})
 }
 
+// Before is asked for every page, and a page that it refuses is not listed.
+func TestBeforeEachPage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		put(f, 250)
+		c, _ := client(t, f.answer)
+		pages := 0
+		_, err := run(t, c, NewReader(nil), &cabinet{}, SyncOptions{Before: func(e Effect) bool {
+			if e.Type == ReceivedReceipt {
+				pages++
+			}
+			return pages < 2
+		}})
+		if err != nil || pages != 2 || len(f.listed) != 1 {
+			t.Errorf("asked %d times, listed %v, %v", pages, f.listed, err)
+		}
+	})
+}
+
 // A folder that changes between two pages is still listed whole, and nothing comes twice.
 func TestWalkOverMovingList(t *testing.T) {
 	for name, change := range map[string]func(f *fakeBox, page int){

@@ -26,10 +26,18 @@ var ErrMoving error = reason("ehbox: the folder changes faster than it can be li
 // An entry that cannot be read comes with its Err. An error of the walk ends it. Walking an INBOX marks everything listed
 // as received, page by page.
 func (c *Client) Walk(ctx context.Context, box *BoxID, folder Folder) iter.Seq2[*Entry, error] {
+	return c.walk(ctx, box, folder, func() bool { return true })
+}
+
+// walk is Walk that asks before each page and ends where it may not go on.
+func (c *Client) walk(ctx context.Context, box *BoxID, folder Folder, may func() bool) iter.Seq2[*Entry, error] {
 	return func(yield func(*Entry, error) bool) {
 		seen := map[MessageID]bool{}
 		start, backs := 1, 0
 		for range maxPages {
+			if !may() {
+				return
+			}
 			page, err := c.GetMessagesList(ctx, GetMessagesListRequest{Box: box, Folder: folder, Start: start, End: start + MaxWindow - 1})
 			if err != nil {
 				yield(nil, err)
