@@ -9,6 +9,7 @@
 //	ehealth seal --keystore P12 --password-file F --to ETK --in PLAIN --out SEALED
 //	ehealth open --keystore P12 --password-file F --in SEALED --out PLAIN
 //	ehealth outbox list|show|… --config FILE       the writes that wait
+//	ehealth mailbox list|read|send --config FILE   eHealthBox
 //
 // Client commands read their configuration from a JSON file (the sandbox writes one), and
 // secrets only from files. With --json they write one JSON object to standard output.
@@ -53,6 +54,7 @@ type cli struct {
 	Seal         sealCmd         `cmd:"" help:"Seal a file for recipients."`
 	Open         openCmd         `cmd:"" help:"Open a sealed file."`
 	Outbox       outboxCmd       `cmd:"" help:"Look after the writes that wait."`
+	Mailbox      mailboxCmd      `cmd:"" help:"List, read and send in eHealthBox."`
 }
 
 // streams is where a command writes: results to out, everything else to err.
@@ -123,6 +125,15 @@ type clientError struct {
 
 func (e clientError) Unwrap() error { return e.error }
 
+// exitError says with which code to end.
+type exitError struct {
+	error
+	code int
+}
+
+// Unwrap returns the failure.
+func (e exitError) Unwrap() error { return e.error }
+
 // report tells what went wrong and chooses the exit code.
 func report(io streams, err error) int {
 	fmt.Fprintln(io.err, "ehealth:", strings.TrimPrefix(err.Error(), "ehealth: "))
@@ -149,7 +160,7 @@ func report(io streams, err error) int {
 			fmt.Fprintln(io.err, "ehealth:", werr)
 		}
 	}
-	if left, ok := errors.AsType[drainError](err); ok {
+	if left, ok := errors.AsType[exitError](err); ok {
 		return left.code
 	}
 	return exitCode(fe)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ehealth-continuity/ehealth"
 	"github.com/ehealth-continuity/ehealth/drill"
+	"github.com/ehealth-continuity/ehealth/ehbox"
 	"github.com/ehealth-continuity/ehealth/fault"
 	"github.com/ehealth-continuity/ehealth/internal/appclient"
 	"github.com/ehealth-continuity/ehealth/resilience/notice"
@@ -76,8 +77,14 @@ func (c *outboxDrainCmd) drain(ctx context.Context, p *ehealth.Platform, s strea
 	if err != nil {
 		return r, err
 	}
-	r.Waiting = counts.Open(appclient.Kind)
-	r.Unknown = counts.By[appclient.Kind][outbox.Unknown]
+	kinds := []outbox.Kind{appclient.Kind}
+	if p.Mail != nil {
+		kinds = append(kinds, ehbox.KindSend)
+	}
+	r.Waiting = counts.Open(kinds...)
+	for _, k := range kinds {
+		r.Unknown += counts.By[k][outbox.Unknown]
+	}
 	r.Others = counts.Open() - r.Waiting
 	if q, err := p.Queue(after); err == nil && !q.Notice.IsZero() {
 		r.Notice = &q.Notice
@@ -122,17 +129,8 @@ func (c *outboxDrainCmd) told(s streams, r drained, err error) error {
 
 // left is the error of a drain that left something behind. The one JSON object is written already.
 func (c *outboxDrainCmd) left(e *fault.Error, code int) error {
-	return clientError{error: drainError{e, code}, lang: c.lang()}
+	return clientError{error: exitError{e, code}, lang: c.lang()}
 }
-
-// drainError says with which code a drain ends that left something behind.
-type drainError struct {
-	error
-	code int
-}
-
-// Unwrap returns the failure.
-func (e drainError) Unwrap() error { return e.error }
 
 // waits carries the parameters of the notice about what waits.
 type waits struct{ notice.Notice }
