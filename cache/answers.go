@@ -31,6 +31,7 @@ const (
 	MaxWaiting = 4096
 
 	storeTimeout = 10 * time.Second // bounds one access of the background to the store
+	closeTimeout = 30 * time.Second // bounds all of them once Close was called
 )
 
 // AnswerID names an answer; see [Answers.ID].
@@ -77,6 +78,9 @@ type Answers struct {
 	reopen func() (RecordStore, error) // nil = there is nothing to take over
 
 	closing RecordStore // what NewAnswers was given
+
+	base context.Context // of the background's accesses
+	end  context.CancelFunc
 
 	mu      sync.Mutex
 	store   RecordStore // nil = memory only
@@ -194,7 +198,7 @@ func NewAnswers(ctx context.Context, store RecordStore, key Key, opts ...Answers
 	default:
 		a.tell(NotRead, err)
 		a.reopen = func() (RecordStore, error) {
-			return store, inTime(func(ctx context.Context) error { return a.claim(ctx, store) })
+			return store, a.inTime(func(ctx context.Context) error { return a.claim(ctx, store) })
 		}
 	}
 	a.schedule()
@@ -215,6 +219,7 @@ func newAnswers(key Key, opts []AnswersOption) (*Answers, error) {
 		return nil, fmt.Errorf("%w: an empty Key", ErrUnsuitable)
 	}
 	a := &Answers{opt: o, waiting: map[AnswerID]*write{}}
+	a.base, a.end = context.WithCancel(context.Background())
 	secret := key.Derive("answers")
 	var errs []error
 	part := func(use string, n int) []byte {
@@ -342,7 +347,9 @@ const setAsideFor = 30 * 24 * time.Hour
 
 func (a *Answers) tell(k AnswersEventKind, err error) { a.opt.onEvent(AnswersEvent{Kind: k, Err: err}) }
 
-// Close writes what waits for the store and closes it. Later calls fail with [ErrClosed].
+// Close writes what waits for the store, and closes it. A store that hangs holds it up for half a
+// minute: what could not be written then is told to [OnAnswers] as not stored. Later calls fail with
+// [ErrClosed].
 func (a *Answers) Close() error {
 	a.mu.Lock()
 	if a.closed {
@@ -355,6 +362,8 @@ func (a *Answers) Close() error {
 	}
 	idle := a.idle
 	a.mu.Unlock()
+	late := time.AfterFunc(closeTimeout, a.end)
+	defer func() { late.Stop(); a.end() }()
 	if idle != nil {
 		<-idle
 	}

@@ -31,7 +31,7 @@ func OpenAnswers(ctx context.Context, path string, key Key, opts ...AnswersOptio
 		a.tell(InUse, err)
 		if a.opt.takeOver > 0 {
 			a.reopen = func() (RecordStore, error) {
-				ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+				ctx, cancel := context.WithTimeout(a.base, storeTimeout)
 				defer cancel()
 				return a.openFile(ctx, path)
 			}

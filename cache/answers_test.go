@@ -594,3 +594,82 @@ func TestStoreComesLater(t *testing.T) {
 		}
 	})
 }
+
+// gone is a store that answers until it hangs, as a database behind a network that is cut.
+type gone struct {
+	mu    sync.Mutex
+	m     map[[32]byte][]byte
+	hangs bool
+}
+
+func (s *gone) hang(ctx context.Context) error {
+	s.mu.Lock()
+	hangs := s.hangs
+	s.mu.Unlock()
+	if hangs {
+		<-ctx.Done()
+	}
+	return ctx.Err()
+}
+
+func (s *gone) Load(ctx context.Context, id [32]byte) ([]byte, error) {
+	if err := s.hang(ctx); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.m[id], nil
+}
+
+func (s *gone) Save(ctx context.Context, id [32]byte, b []byte, _ time.Time) error {
+	if err := s.hang(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.m[id] = b
+	return nil
+}
+
+func (s *gone) Remove(ctx context.Context, _ [32]byte) error             { return s.hang(ctx) }
+func (s *gone) Purge(ctx context.Context, _ time.Time) (int, error)      { return 0, s.hang(ctx) }
+func (s *gone) Each(context.Context, func([32]byte, []byte) error) error { return nil }
+func (s *gone) Close() error                                             { return nil }
+
+// TestCloseOfAStoreThatHangs: a program ends though its database is gone, however much waits, and is told what was lost.
+func TestCloseOfAStoreThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		lost := 0
+		s := &gone{m: map[[32]byte][]byte{}}
+		a, err := cache.NewAnswers(t.Context(), s, key(t, 1), cache.OnAnswers(func(e cache.AnswersEvent) {
+			mu.Lock()
+			defer mu.Unlock()
+			if e.Kind == cache.NotStored {
+				lost++
+			}
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.mu.Lock()
+		s.hangs = true
+		s.mu.Unlock()
+		const n = 500
+		for i := range n {
+			a.Keep(a.ID(fmt.Sprint(i)), answer("x", time.Hour))
+		}
+		begun := time.Now()
+		if err := a.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begun); took > time.Minute {
+			t.Errorf("Close took %v", took)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if lost != n {
+			t.Errorf("%d of %d losses were told", lost, n)
+		}
+	})
+}

@@ -160,15 +160,15 @@ func (a *Answers) commit(store RecordStore, batch []*write) {
 	}
 	all, many := store.(saveAll)
 	if many = many && len(records) > 1; many {
-		many = inTime(func(ctx context.Context) error { return all.SaveAll(ctx, records) }) == nil
+		many = a.inTime(func(ctx context.Context) error { return all.SaveAll(ctx, records) }) == nil
 	}
 	for _, w := range batch {
 		var err error
 		switch {
 		case w.remove:
-			err = inTime(func(ctx context.Context) error { return store.Remove(ctx, w.id) })
+			err = a.inTime(func(ctx context.Context) error { return store.Remove(ctx, w.id) })
 		case !many:
-			err = inTime(func(ctx context.Context) error { return store.Save(ctx, w.id, records[0].Data, w.stored.Until) })
+			err = a.inTime(func(ctx context.Context) error { return store.Save(ctx, w.id, records[0].Data, w.stored.Until) })
 		}
 		if !w.remove {
 			records = records[1:]
@@ -178,8 +178,8 @@ func (a *Answers) commit(store RecordStore, batch []*write) {
 }
 
 // inTime gives one access to the store its time.
-func inTime(f func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+func (a *Answers) inTime(f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(a.base, storeTimeout)
 	defer cancel()
 	return f(ctx)
 }
@@ -236,9 +236,9 @@ func (a *Answers) maintain() {
 // purge removes what is no longer valid from the store. In memory it is found out when it is asked
 // for, or pushed out by others.
 func (a *Answers) purge(store RecordStore) {
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	ctx, cancel := context.WithTimeout(a.base, storeTimeout)
 	defer cancel()
-	if _, err := store.Purge(ctx, time.Now()); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := store.Purge(ctx, time.Now()); err != nil && ctx.Err() == nil {
 		a.tell(NotPurged, err) // a purge that takes longer goes on the next time
 	}
 }
