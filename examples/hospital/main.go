@@ -4,8 +4,9 @@
 //	go run ./examples/hospital --postgres "host=/var/run/postgresql dbname=care"
 //
 // One login serves all of them. What the insurers told node 1 serves node 2 while the platform is
-// away. What node 1 was to send when it was killed is sent by the others, once. The user of the
-// database needs the right to create a schema, and a table of the hospital's own.
+// away. What node 1 was to send when it was killed is sent by the others, once. Everything is in a
+// schema of its own, which the user of the database must be allowed to make and which is dropped in
+// the end.
 //
 // node.go is what a node is made of and report.go what it sends; this file directs the play, with a
 // sandbox in place of the platform, so no eHealth account is needed.
@@ -50,7 +51,7 @@ func main() {
 
 // runNode is the process of a node.
 func runNode(ctx context.Context) error {
-	n, err := openNode(ctx, os.Getenv(envConfig), os.Getenv(envPostgres))
+	n, err := openNode(ctx, os.Getenv(envConfig), os.Getenv(envPostgres), os.Getenv(envSchema))
 	if err != nil {
 		return err
 	}
@@ -64,7 +65,7 @@ var stays = []string{"101", "102", "103"}
 var outage = []string{"esb 0 to_end fault code=SOA-02001", "genins-direct 0 to_end fault code=SOA-02001", "app-direct 0 to_end fault code=SOA-02001"}
 
 // run plays it.
-func run(ctx context.Context, out io.Writer, dsn string) error {
+func run(ctx context.Context, out io.Writer, dsn string) (err error) {
 	dir, err := os.MkdirTemp("", "hospital")
 	if err != nil {
 		return err
@@ -76,12 +77,25 @@ func run(ctx context.Context, out io.Writer, dsn string) error {
 	}
 	defer sb.Close()
 	sb.SetApp(sandbox.AppBehaviour{Late: late}) // as the nodes' policy says
-	if err := errors.Join(sb.WriteEnvironment(dir), tables(ctx, dsn)); err != nil {
+	if err := sb.WriteEnvironment(dir); err != nil {
+		return err
+	}
+	schema := fmt.Sprintf("hospital_%d", time.Now().UnixNano()) // for this play alone
+	conn, err := connect(ctx, dsn, schema)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	defer func() {
+		_, dropped := conn.Exec(context.WithoutCancel(ctx), "DROP SCHEMA IF EXISTS "+schema+" CASCADE")
+		err = errors.Join(err, dropped)
+	}()
+	if err := tables(ctx, conn, schema); err != nil {
 		return err
 	}
 	p := &play{out: out, sb: sb}
 	defer p.close()
-	if err := p.start(ctx, filepath.Join(dir, "sandbox.json"), dsn); err != nil {
+	if err := p.start(ctx, filepath.Join(dir, "sandbox.json"), dsn, schema); err != nil {
 		return err
 	}
 	for _, act := range []func(context.Context) error{p.morning, p.dark, p.kill, p.light} {
@@ -93,16 +107,14 @@ func run(ctx context.Context, out io.Writer, dsn string) error {
 }
 
 // tables makes what the hospital keeps by itself.
-func tables(ctx context.Context, dsn string) error {
-	conn, err := pgx.Connect(ctx, dsn)
-	if err != nil {
+func tables(ctx context.Context, conn *pgx.Conn, schema string) error {
+	if _, err := conn.Exec(ctx, "CREATE SCHEMA "+schema); err != nil {
 		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	if _, err := conn.Exec(ctx, "CREATE TABLE IF NOT EXISTS stay (id text PRIMARY KEY, closed timestamptz)"); err != nil {
+	if _, err := conn.Exec(ctx, "CREATE TABLE stay (id text PRIMARY KEY, closed timestamptz)"); err != nil {
 		return err
 	}
-	_, err = conn.Exec(ctx, "INSERT INTO stay SELECT unnest($1::text[]) ON CONFLICT (id) DO UPDATE SET closed = NULL", stays)
+	_, err := conn.Exec(ctx, "INSERT INTO stay SELECT unnest($1::text[])", stays)
 	return err
 }
 
@@ -115,9 +127,9 @@ type play struct {
 
 func (p *play) say(format string, args ...any) { fmt.Fprintf(p.out, format+"\n", args...) }
 
-func (p *play) start(ctx context.Context, config, dsn string) error {
+func (p *play) start(ctx context.Context, config, dsn, schema string) error {
 	for i := range 3 {
-		n, err := startProcess(ctx, fmt.Sprintf("node %d", i+1), config, dsn)
+		n, err := startProcess(ctx, fmt.Sprintf("node %d", i+1), config, dsn, schema)
 		if err != nil {
 			return err
 		}

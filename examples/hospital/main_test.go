@@ -70,8 +70,23 @@ func TestRun(t *testing.T) {
 	if m := regexp.MustCompile(`\d{11}`).FindString(out.String()); m != "" {
 		t.Error("a number of eleven digits is shown")
 	}
+	swept(t, dsn)
 	left, err := os.ReadDir(os.Getenv("TMPDIR"))
 	if err != nil || len(left) != 0 {
 		t.Errorf("%d files left behind, %v", len(left), err)
+	}
+}
+
+// swept checks that nothing is left in the database: the next play begins anew.
+func swept(t *testing.T, dsn string) {
+	t.Helper()
+	conn, err := connect(t.Context(), dsn, "public")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	var n int
+	if err := conn.QueryRow(t.Context(), "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'hospital%' OR nspname = 'ehealth'").Scan(&n); err != nil || n != 0 {
+		t.Errorf("%d schemas left behind, %v", n, err)
 	}
 }

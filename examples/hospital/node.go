@@ -32,7 +32,8 @@ type node struct {
 	sent     atomic.Int64
 }
 
-func openNode(ctx context.Context, config, dsn string) (n *node, err error) {
+// openNode opens a node with the configuration file of the hospital, in a schema of the database.
+func openNode(ctx context.Context, config, dsn, schema string) (n *node, err error) {
 	n = &node{}
 	defer func() {
 		if err != nil {
@@ -48,10 +49,10 @@ func openNode(ctx context.Context, config, dsn string) (n *node, err error) {
 	if err != nil {
 		return n, err
 	}
-	if n.conn, err = pgx.Connect(ctx, dsn); err != nil {
+	if n.conn, err = connect(ctx, dsn, schema); err != nil {
 		return n, err
 	}
-	if n.db, err = postgres.Open(ctx, dsn); err != nil {
+	if n.db, err = postgres.Open(ctx, dsn, postgres.WithSchema(schema)); err != nil {
 		return n, err
 	}
 	cfg.DataKey, cfg.Answers = &key, n.db.Answers()
@@ -72,6 +73,16 @@ func openNode(ctx context.Context, config, dsn string) (n *node, err error) {
 	cfg.InsurabilityTimeout = 20 * time.Second // a list of admissions is checked, nobody stands at a counter
 	n.platform, err = ehealth.Open(ctx, cfg)
 	return n, err
+}
+
+// connect opens a connection whose tables are those of the schema.
+func connect(ctx context.Context, dsn, schema string) (*pgx.Conn, error) {
+	cfg, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return nil, err
+	}
+	cfg.RuntimeParams["search_path"] = schema
+	return pgx.ConnectConfig(ctx, cfg)
 }
 
 // hurried is for a demonstration on one computer with one clock: a node that died with a message in

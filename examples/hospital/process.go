@@ -17,6 +17,7 @@ import (
 const (
 	envConfig   = "HOSPITAL_CONFIG"
 	envPostgres = "HOSPITAL_POSTGRES"
+	envSchema   = "HOSPITAL_SCHEMA"
 )
 
 // process is a node, seen from outside.
@@ -29,13 +30,13 @@ type process struct {
 }
 
 // startProcess starts this very program once more, as a node, and waits until it is ready.
-func startProcess(ctx context.Context, name, config, dsn string) (*process, error) {
+func startProcess(ctx context.Context, name, config, dsn, schema string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	n := &process{name: name, cmd: exec.CommandContext(ctx, self)}
-	n.cmd.Env = append(os.Environ(), envConfig+"="+config, envPostgres+"="+dsn)
+	n.cmd.Env = append(os.Environ(), envConfig+"="+config, envPostgres+"="+dsn, envSchema+"="+schema)
 	n.cmd.Stderr = os.Stderr
 	if n.in, err = n.cmd.StdinPipe(); err != nil {
 		return nil, err
