@@ -28,6 +28,12 @@ const (
 	resultPatience = 20 * time.Second
 	insertPatience = 3 * time.Second
 
+	// What only a server that is gone without a word makes last so long, or a network that is cut: making
+	// a connection, unless the DSN has a connect_timeout, and lending a line to a worker, who has no
+	// deadline of his own. Without them the kernel decides, after minutes.
+	connectWait = 10 * time.Second
+	claimWait   = 30 * time.Second
+
 	pauseMin = 20 * time.Millisecond // between tries; it doubles
 	pauseMax = time.Second
 )
@@ -44,6 +50,7 @@ type DB struct {
 	instance [16]byte // names this schema among all in the world
 	maxConns int
 	maxHold  time.Duration // [MaxHold]
+	maxClaim time.Duration // claimWait, unless a test says otherwise
 	factor   time.Duration // of all patience: 1, unless a test says otherwise
 	locks    chan struct{}
 	locked   keyed
@@ -106,7 +113,8 @@ func WithLocks(n int) Option {
 
 // Open connects to the database of dsn (keywords or URL, as psql and $PGHOST, $PGPASSWORD and so on
 // understand them), brings the schema to this program's version and returns a DB to be closed.
-// With several hosts add target_session_attrs=read-write, and a failover is followed.
+// With several hosts add target_session_attrs=read-write, and a failover is followed. A host that
+// does not answer is given up after 10 s; connect_timeout changes that.
 // [outbox.ErrNewer]: a newer program wrote the schema, nothing was touched. [outbox.ErrInvalid]: the
 // DSN is none, or sessions are not READ COMMITTED by default, as PostgreSQL's own default is.
 func Open(ctx context.Context, dsn string, opts ...Option) (*DB, error) {
@@ -114,6 +122,9 @@ func Open(ctx context.Context, dsn string, opts ...Option) (*DB, error) {
 	if err != nil {
 		// Its text may hold the password.
 		return nil, &fault.Error{Op: "postgres.Open", Service: service, Kind: fault.Invalid, Outcome: fault.NotSent, Err: fmt.Errorf("%w: not a DSN", outbox.ErrInvalid)}
+	}
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = connectWait
 	}
 	d, err := newDB(opts)
 	if err != nil {
@@ -153,7 +164,7 @@ func OpenShared(ctx context.Context, acquire Acquire, opts ...Option) (*DB, erro
 var errIsolation = fmt.Errorf("%w: the sessions are not READ COMMITTED by default", outbox.ErrInvalid)
 
 func newDB(opts []Option) (*DB, error) {
-	d := &DB{schema: DefaultSchema, maxConns: DefaultMaxConns, maxHold: MaxHold, factor: 1, locks: make(chan struct{}, DefaultLocks)}
+	d := &DB{schema: DefaultSchema, maxConns: DefaultMaxConns, maxHold: MaxHold, maxClaim: claimWait, factor: 1, locks: make(chan struct{}, DefaultLocks)}
 	for _, o := range opts {
 		if err := o(d); err != nil {
 			return nil, err

@@ -18,6 +18,9 @@ func (d *DB) TestOutbox() *Outbox {
 // SetMaxHold shortens [MaxHold].
 func (d *DB) SetMaxHold(t time.Duration) { d.maxHold = t }
 
+// SetMaxClaim shortens the time for lending a line.
+func (d *DB) SetMaxClaim(t time.Duration) { d.maxClaim = t }
+
 // Patience multiplies the patience with failures that pass.
 func (d *DB) Patience(factor time.Duration) { d.factor = factor }
 

@@ -320,6 +320,8 @@ func (s *Outbox) Claim(ctx context.Context, c outbox.Claim) (out outbox.Claimed,
 	args := []any{c.Owner, stamp(c.Now), int64(c.For), line, kinds, c.Urgent, s.clock(&c)}
 	fail.Point("postgres.claim.before")
 	err = s.run(ctx, "Claim", true, 0, func(conn *pgx.Conn) error {
+		ctx, cancel := context.WithTimeout(ctx, s.d.maxClaim)
+		defer cancel()
 		rows, err := conn.Query(ctx, s.d.sql("SELECT c.code, c.o_left, c.o_epoch, c.o_next, (c.i).* FROM @.claim($1,$2,$3,$4,$5,$6,$7) c"), args...)
 		if err != nil {
 			return err

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -67,5 +68,21 @@ func TestSessionsOfAnotherIsolation(t *testing.T) {
 	}
 	if err := s.Check(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestAWorkerIsNotHeldUpByACutNetwork: a worker has no deadline, and what it sends is not answered, nor refused.
+func TestAWorkerIsNotHeldUpByACutNetwork(t *testing.T) {
+	db := lossy(t, pgtest.DSN(t))
+	db.db.SetMaxClaim(time.Second)
+	insert(t, db.store, entry(1, 1))
+	db.cut = true
+	db.lose("claim(")
+	got, err := db.store.Claim(t.Context(), claimAt("a", time.Now()))
+	for n := 0; err != nil && n < 20; n++ { // a busy machine may need longer than a second
+		got, err = db.store.Claim(t.Context(), claimAt("a", time.Now()))
+	}
+	if err != nil || got.Head.ID != entry(1, 1).ID || db.lost != 1 {
+		t.Fatalf("%v, %d statements lost", err, db.lost)
 	}
 }
