@@ -55,6 +55,20 @@ func (c *Client) owns(asked *BoxID, got BoxID) bool {
 	return mine && (asked == nil || slices.ContainsFunc(c.own, asked.Same))
 }
 
+// receives is owns for the destination of one message. A quality that no box of the caller's has says nothing: the list of
+// qualities grows, and one message must not hide the others (dossier 03 section 17). Then the number decides.
+func (c *Client) receives(asked *BoxID, got BoxID) bool {
+	if c.owns(asked, got) {
+		return true
+	}
+	sameHolder := func(b BoxID) bool {
+		b.Quality, b.SubType = got.Quality, got.SubType
+		return b.Same(got)
+	}
+	known := slices.ContainsFunc(c.own, func(b BoxID) bool { return b.Quality == got.Quality })
+	return !known && (slices.ContainsFunc(c.own, sameHolder) || asked != nil && sameHolder(*asked))
+}
+
 func window(start, end int) error {
 	if start == 0 {
 		start = 1
@@ -126,7 +140,7 @@ func (c *Client) listed(v *GetMessagesListResponse, box *BoxID, f Folder, n int,
 		return nil
 	}
 	for _, e := range v.Entries {
-		if e.Err == nil && !e.Destination.IsZero() && !c.owns(box, e.Destination.BoxID) {
+		if e.Err == nil && !e.Destination.IsZero() && !c.receives(box, e.Destination.BoxID) {
 			return &MismatchError{Field: "Message/Destination"}
 		}
 	}

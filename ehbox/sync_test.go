@@ -1,6 +1,7 @@
 package ehbox
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -288,6 +289,27 @@ func TestBeforeEachPage(t *testing.T) {
 		}})
 		if err != nil || pages != 2 || len(f.listed) != 1 {
 			t.Errorf("asked %d times, listed %v, %v", pages, f.listed, err)
+		}
+	})
+}
+
+// A quality that nobody knew when this was written does not take the page away (dossier 03 section 17, number 21).
+func TestUnknownQualityOfOwnBox(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		put(f, 3)
+		f.mangle = func(doc []byte) []byte {
+			before, after, ok := bytes.Cut(doc, []byte("<Destination>"))
+			if !ok {
+				t.Error("no destination")
+			}
+			after = bytes.Replace(after, []byte("<Quality>DOCTOR<"), []byte("<Quality>FUTURE_DOCTOR<"), 1)
+			return slices.Concat(before, []byte("<Destination>"), after)
+		}
+		c, _ := client(t, f.answer)
+		v, err := c.GetMessagesList(context.Background(), GetMessagesListRequest{Start: 1, End: 3})
+		if err != nil || len(v.Entries) != 3 || v.Entries[0].Destination.Quality != "FUTURE_DOCTOR" {
+			t.Errorf("%+v, %v", v, err)
 		}
 	})
 }
