@@ -17,7 +17,14 @@ import (
 const KindSend outbox.Kind = "ehbox.send"
 
 // SendPolicy is what the outbox must know about them.
-func SendPolicy() outbox.Policy { return outbox.Policy{Class: resilience.ResolvableWrite} }
+func SendPolicy() outbox.Policy {
+	return outbox.Policy{Class: resilience.ResolvableWrite, Tries: sendTries}
+}
+
+// sendTries is how often a letter may be refused for a while before a person must look at it: for a day, at ten minutes each.
+// That is twice the longest outage known (dossier 06, INC-2019-08-RECIPE), so that an outage parks nothing, and bounds how
+// long a letter that eHealthBox never takes holds up those behind it.
+const sendTries = 150
 
 // Mailer sends letters through an outbox: each exactly once, whatever happens to the connection, the platform or this
 // process.
