@@ -70,9 +70,6 @@ func parseBox(flag, text string) (ehbox.BoxID, error) {
 	return b, nil
 }
 
-// folders are those that can be listed.
-var folders = []ehbox.Folder{ehbox.Inbox, ehbox.Sentbox, ehbox.BinInbox, ehbox.BinSentbox}
-
 type mailboxListCmd struct {
 	Folder string `help:"INBOX, SENTBOX, BININBOX or BINSENTBOX." enum:"INBOX,SENTBOX,BININBOX,BINSENTBOX" default:"INBOX"`
 	Max    int    `help:"At most so many messages." default:"100"`
