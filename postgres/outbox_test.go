@@ -115,6 +115,11 @@ func TestEachItemOnceAndInOrder(t *testing.T) {
 				}
 				holder[e.Line] = me
 				served[e.Line[0]] = append(served[e.Line[0]], int(e.ID[0])|int(e.ID[1])<<8)
+				mu.Unlock()
+				if _, err := s.Load(t.Context(), e.ID); err != nil { // the time of a call, in which others claim
+					t.Errorf("load: %v", err)
+				}
+				mu.Lock()
 				holder[e.Line] = ""
 				mu.Unlock()
 				e.Rev, e.State, e.Payload, e.Answer = e.Rev+1, outbox.Done, nil, []byte("sealed answer")
