@@ -287,7 +287,8 @@ func (b *Box) prepare(it Item, at time.Time) (*record, Entry, error) {
 
 // Put stores an item to be sent later and returns its id. When Put returns nil the item is on
 // disk. The same Kind and Ref with the same payload again is no error and returns the same id;
-// with another payload it is ErrConflict.
+// with another payload it is ErrConflict. After an error of Outcome Unknown, from a store on a network,
+// it may be stored all the same: put it again, with the same Ref.
 func (b *Box) Put(ctx context.Context, it Item) (ID, error) {
 	done, err := b.enter()
 	if err != nil {

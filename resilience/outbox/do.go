@@ -23,7 +23,9 @@ type Result struct {
 //   - a [UnknownError]: sent, no answer, will be resolved;
 //   - a [StateError]: the service refused it (its *fault.Error is within reach of errors.As), or
 //     the item was parked, expired or cancelled;
-//   - any other error: the item was not accepted ([ErrFull], [ErrInvalid], [ErrConflict]...).
+//   - any other error: the item was not accepted ([ErrFull], [ErrInvalid], [ErrConflict]...); only
+//     after a *fault.Error of Outcome Unknown, from a store on a network, it may have been: the same
+//     item with the same Ref, put again, finds out and does no harm.
 //
 // What is put under a reference that is known already joins the item that is there. Items with the
 // same key that wait before it are sent first.
