@@ -10,7 +10,8 @@ import (
 	"github.com/ehealth-continuity/ehealth/resilience/outbox"
 )
 
-// before is how far back in the SENTBOX a letter is looked for, counted from its first attempt: lists show days only, and
+// before is how far back in the SENTBOX a letter is looked for, counted from its last attempt, since what became of the earlier
+// ones is known: lists show days only, and
 // in zones of their own.
 const before = 48 * time.Hour
 
