@@ -78,6 +78,7 @@ type Answers struct {
 	reopen func() (RecordStore, error) // nil = there is nothing to take over
 
 	closing RecordStore // what NewAnswers was given
+	failing error       // why it was not taken over the last time, see reasonOf
 
 	base context.Context // of the background's accesses
 	end  context.CancelFunc

@@ -29,6 +29,7 @@ func OpenAnswers(ctx context.Context, path string, key Key, opts ...AnswersOptio
 	if errors.Is(err, ErrInUse) && a.opt.takeOver != 0 {
 		a.store = nil
 		a.tell(InUse, err)
+		a.failing = ErrInUse
 		if a.opt.takeOver > 0 {
 			a.reopen = func() (RecordStore, error) {
 				ctx, cancel := context.WithTimeout(a.base, storeTimeout)
@@ -85,15 +86,28 @@ func (a *Answers) openRecords(ctx context.Context, path string) (RecordStore, er
 func (a *Answers) takeOver() bool {
 	s, err := a.reopen()
 	if err != nil {
-		if !errors.Is(err, ErrInUse) && a.closing == nil {
+		why := reasonOf(err)
+		if why != a.failing && why != ErrInUse { //nolint:errorlint // one of those of reasonOf
 			a.tell(NotRead, err)
 		}
+		a.failing = why
 		return false
 	}
+	a.failing = nil
 	a.mu.Lock()
 	a.store = s // Close waits for us, and closes it
 	a.mu.Unlock()
 	a.tell(TakenOver, nil)
 	a.purge(s)
 	return true
+}
+
+// reasonOf sorts the failures of takeOver; nil: the store cannot be reached.
+func reasonOf(err error) error {
+	for _, why := range []error{ErrInUse, ErrKey, ErrVersion, ErrCorrupt, ErrFull} {
+		if errors.Is(err, why) {
+			return why
+		}
+	}
+	return nil
 }

@@ -595,6 +595,37 @@ func TestStoreComesLater(t *testing.T) {
 	})
 }
 
+// TestStoreThatComesLaterIsAnothers: a database that is away at the start and turns out to be filled with another key is
+// left as it is, and that is told: once, not every minute.
+func TestStoreThatComesLaterIsAnothers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "answers.db")
+		other := openAnswers(t, path)
+		if err := other.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s, err := cache.OpenRecords(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		store := away{s, make(chan struct{})}
+		var told []error
+		a, err := cache.NewAnswers(t.Context(), store, key(t, 2), cache.WithTakeOver(0), cache.OnAnswers(func(e cache.AnswersEvent) { told = append(told, e.Err) }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		close(store.back)
+		time.Sleep(time.Hour)
+		if err := a.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if len(told) != 2 || !errors.Is(told[0], errAway) || !errors.Is(told[1], cache.ErrKey) {
+			t.Error(told)
+		}
+	})
+}
+
 // gone is a store that answers until it hangs, as a database behind a network that is cut.
 type gone struct {
 	mu    sync.Mutex
