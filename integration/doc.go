@@ -24,7 +24,8 @@
 // The adversarial tests (adversarial_*_test.go) always run against sandboxes of their own, some of them in virtual time.
 // They go through the same public door, with somebody between it and the platform.
 //
-// Calls made here are reads and logins. They leave nothing behind on the platform but entries in its logs.
+// Calls made here are reads and logins, which leave nothing behind on the platform but entries in its logs. Letters are
+// sent in sandboxes only.
 package integration
 
 import _ "github.com/ehealth-continuity/ehealth" // for the links above
