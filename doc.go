@@ -17,6 +17,12 @@
 // The same from a configuration file, which is also what the ehealth command reads, is
 // [LoadConfig].
 //
+// With [Config.Outbox] and [Config.Mail], which may both be empty, letters go through eHealthBox
+// exactly once, and those that cannot leave now wait on disk:
+//
+//	sent, err := p.Mail.Send(ctx, letter)              // accepted, queued or being found out
+//	for m, err := range p.Mail.Sync(ctx, store, opts) { … } // what is new, each once
+//
 // Every failed call returns a *[Error]: which service and address, the platform's ticket,
 // what sort of failure ([Error.Kind]), whether the request was executed ([Error.Outcome]), and
 // the id of the notice to show to the person. No error, log value or String of this module

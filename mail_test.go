@@ -308,3 +308,52 @@ func TestMailFile(t *testing.T) {
 		}
 	}
 }
+
+// TestMailEarlier: letters that were sealed before the certificate was renewed are opened with the earlier key store.
+func TestMailEarlier(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sb, plain := scene(t)
+		p, who := open(t, mailing(t, sb, plain, 0)), sb.Person(identity.Doctor, 1)
+		if _, err := p.Mail.Send(t.Context(), letter(sb, "old")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		old, err := who.Keystore("old")
+		if err != nil {
+			t.Fatal(err)
+		}
+		auth, err := who.Authentication()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := mailing(t, sb, plain, 1)
+		if cfg.Identity, err = keystore.FromSigner(auth.Certificate, auth.Chain, auth.Key); err != nil { // without encryption keys
+			t.Fatal(err)
+		}
+		aside := 0
+		for m, err := range open(t, cfg).Mail.Sync(t.Context(), &lenient{}, ehbox.SyncOptions{}) {
+			if err != nil || !errors.Is(m.Aside, ehbox.ErrNoKeys) {
+				t.Fatalf("%v, %+v", err, m)
+			}
+			aside++
+		}
+		if aside != 1 {
+			t.Errorf("%d messages set aside", aside)
+		}
+		cfg.DataDir = t.TempDir()
+		cfg.Mail.Earlier = []keystore.Source{keystore.SourceFunc(func(context.Context) (*keystore.Store, error) { return keystore.Load(old, "old") })}
+		if got := texts(t, open(t, cfg)); len(got) != 1 || got["about old"] != 1 {
+			t.Errorf("received %v", got)
+		}
+		cfg.DataDir = t.TempDir()
+		cfg.Mail.Earlier = []keystore.Source{keystore.SourceFunc(func(context.Context) (*keystore.Store, error) { return nil, os.ErrNotExist })}
+		if _, err := ehealth.Open(t.Context(), cfg); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("an earlier key store that is not there: %v", err)
+		}
+	})
+}
+
+// lenient is a cabinet that sets aside.
+type lenient struct{ cabinet }
+
+func (*lenient) SetAside(context.Context, *ehbox.Entry, error) error { return nil }
