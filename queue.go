@@ -285,6 +285,9 @@ func (q *queue) failure(ctx context.Context, k outbox.Kind, err error) *fault.Er
 	case errors.Is(err, outbox.ErrInvalid), errors.Is(err, outbox.ErrConflict):
 		e.Kind = fault.Invalid
 	}
+	if e.Outcome == fault.Unknown && e.Notice == "" {
+		e.Notice = noticeUnsure // the store itself does not know whether it kept the write
+	}
 	return e
 }
 

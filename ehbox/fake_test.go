@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ehealth-continuity/ehealth/etee"
+	"github.com/ehealth-continuity/ehealth/fault"
 	"github.com/ehealth-continuity/ehealth/internal/mime"
 	"github.com/ehealth-continuity/ehealth/internal/xmltree"
 	"github.com/ehealth-continuity/ehealth/keystore"
@@ -256,10 +257,17 @@ type keyring struct {
 	ring  Keyring
 	err   error
 	asked int
+	hang  bool // until the caller gives up
 }
 
-func (k *keyring) For(context.Context, []BoxID) (Keyring, error) {
+func (k *keyring) For(ctx context.Context, _ []BoxID) (Keyring, error) {
 	k.mu.Lock()
+	if k.hang {
+		k.asked++
+		k.mu.Unlock()
+		<-ctx.Done()
+		return Keyring{}, &fault.Error{Kind: fault.Timeout, Outcome: fault.Unknown, Err: ctx.Err()}
+	}
 	defer k.mu.Unlock()
 	k.asked++
 	return k.ring, k.err

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"sync/atomic"
+	"time"
 
 	"github.com/ehealth-continuity/ehealth/fault"
 	"github.com/ehealth-continuity/ehealth/internal/exchange"
@@ -118,10 +119,19 @@ var errNoOutbox = reason("ehbox: the mailer has no outbox")
 //
 // The same reference with the same content again is the same letter: it is not sent twice. With another content it is
 // outbox.ErrConflict.
+//
+// Send ends within ctx's deadline, at most 15 s without one ([outbox.DefaultDeadline], BCP-01). A third of that, at most
+// 4 s, is for the keys of the recipients: when they do not come, the letter is kept unsealed in the outbox, which is
+// encrypted, and sealed as it leaves.
 func (m *Mailer) Send(ctx context.Context, l Letter) (*Sent, error) {
 	box := m.box.Load()
 	if box == nil {
 		return nil, invalid(opSend, ServicePublication, errNoOutbox)
+	}
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, outbox.DefaultDeadline)
+		defer cancel()
 	}
 	if l.Reference == "" {
 		l.Reference = rand.Text()
@@ -281,9 +291,11 @@ func (m *Mailer) sealEarly(ctx context.Context, r *record, asIs []byte) ([]byte,
 	if m.late || !r.plain.Specification.Encrypted {
 		return asIs, nil
 	}
-	ring, err := m.keys.For(ctx, r.plain.boxesOf())
+	asking, cancel := context.WithTimeout(ctx, keysTime(ctx))
+	defer cancel()
+	ring, err := m.keys.For(asking, r.plain.boxesOf())
 	if err != nil {
-		if temporary(err) {
+		if ctx.Err() == nil && temporary(err) {
 			return asIs, nil
 		}
 		return nil, notSent(err)
@@ -296,6 +308,16 @@ func (m *Mailer) sealEarly(ctx context.Context, r *record, asIs []byte) ([]byte,
 		return nil, invalid(opSend, ServicePublication, err)
 	}
 	return out.encode()
+}
+
+// keysTime is how long a person waits for keys before the letter is put on disk as it is: what is left afterwards must
+// suffice for that, or a depot that hangs would cost the letter.
+func keysTime(ctx context.Context) time.Duration {
+	const most = 4 * time.Second
+	if end, ok := ctx.Deadline(); ok {
+		return min(most, time.Until(end)/3)
+	}
+	return most
 }
 
 // temporary: who waits may get keys.

@@ -203,6 +203,48 @@ func TestSendWhileDown(t *testing.T) {
 	}
 }
 
+// A depot that hangs costs a person seconds and never the letter: it is on disk before the deadline.
+func TestDepotHangs(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		limit  time.Duration // of the caller; 0 = none
+		within time.Duration
+	}{
+		{"no deadline", 0, outbox.DefaultDeadline},
+		{"six seconds", 6 * time.Second, 6 * time.Second},
+		{"long", time.Hour, time.Hour},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inOffice(t, func(t *testing.T) {
+				o := newOffice(t)
+				o.keys.mu.Lock()
+				o.keys.hang = true
+				o.keys.mu.Unlock()
+				ctx := context.Background()
+				if c.limit > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, c.limit)
+					defer cancel()
+				}
+				began := time.Now()
+				sent, err := o.mailer.Send(ctx, letter("case 1"))
+				if took := time.Since(began); took > c.within {
+					t.Errorf("took %v", took)
+				}
+				if !errors.Is(err, outbox.ErrQueued) || sent.Notice != NoticeQueued {
+					t.Fatalf("got %+v, %v, want it queued", sent, err)
+				}
+				o.check(0, 0)
+				o.keys.mu.Lock()
+				o.keys.hang = false
+				o.keys.mu.Unlock()
+				o.drain()
+				o.check(1, 1)
+			})
+		})
+	}
+}
+
 // SYN-LOSTACK-EHBOX: the platform executes and the answer is lost. The letter is found in the SENTBOX and not sent again.
 func TestLostAnswer(t *testing.T) {
 	for name, c := range map[string]struct {
