@@ -141,7 +141,7 @@ func (m *Mailer) Send(ctx context.Context, l Letter) (*Sent, error) {
 		return nil, err
 	}
 	sent := &Sent{Reference: l.Reference, PublicationID: it.Ref}
-	res, err := m.put(ctx, box, it)
+	res, err := m.put(ctx, box, it, PublicationID(m.from(l.From), next(l.Reference)))
 	return sent.told(res, err)
 }
 
@@ -204,8 +204,8 @@ func (m *Mailer) from(b *BoxID) BoxID {
 }
 
 // put gives the item to the outbox. What is sealed differs each time, so an item that is there already is looked up by
-// its content in clear.
-func (m *Mailer) put(ctx context.Context, box *outbox.Box, it outbox.Item) (*outbox.Result, error) {
+// its content in clear. despite is the number of the letter that would go in its stead, see Letter.Despite.
+func (m *Mailer) put(ctx context.Context, box *outbox.Box, it outbox.Item, despite string) (*outbox.Result, error) {
 	plain, err := decodeRecord(it.Payload)
 	if err != nil {
 		return nil, invalid(opSend, ServicePublication, err)
@@ -235,13 +235,39 @@ func (m *Mailer) put(ctx context.Context, box *outbox.Box, it outbox.Item) (*out
 	if known.done {
 		return box.Result(ctx, entry.ID)
 	}
+	if known.away {
+		if err := askAgain(ctx, box, entry.ID, despite); err != nil {
+			return nil, err
+		}
+	}
 	it.Payload = known.payload
 	return box.Do(ctx, it)
+}
+
+// askAgain takes up a letter that was refused because of absences. The outbox keeps the code of a refusal and not who is
+// absent; and who it is may have changed since.
+func askAgain(ctx context.Context, box *outbox.Box, id outbox.ID, despite string) error {
+	other, err := box.Prepare(outbox.Item{Kind: KindSend, Ref: despite})
+	if err != nil {
+		return err
+	}
+	switch view, err := box.Show(ctx, other.ID); {
+	case errors.Is(err, outbox.ErrNotFound):
+	case err != nil:
+		return err
+	case view.State != outbox.Cancelled:
+		return nil // it goes in this one's stead
+	}
+	if err := box.Retry(ctx, id); !errors.Is(err, outbox.ErrState) {
+		return err
+	}
+	return nil // somebody else was faster
 }
 
 // knownItem is an item that is in the outbox already.
 type knownItem struct {
 	done    bool
+	away    bool // refused because of absences
 	payload []byte
 }
 
@@ -282,7 +308,12 @@ func (m *Mailer) known(ctx context.Context, box *outbox.Box, id outbox.ID, plain
 	if got, err := there.digest(); err != nil || got != want {
 		return nil, outbox.ErrConflict
 	}
-	return &knownItem{payload: it.Payload}, nil
+	return &knownItem{payload: it.Payload, away: view.State == outbox.Rejected && away(view.Last)}, nil
+}
+
+// away tells that a letter was refused because recipients are out of office.
+func away(f *outbox.Failure) bool {
+	return f != nil && f.Service == ServicePublication && f.Code == string(RecipientOutOfOffice)
 }
 
 // sealEarly seals the letter for the outbox when its keys can be had now. When they cannot for a while, it is queued as it

@@ -434,6 +434,69 @@ func TestRefused(t *testing.T) {
 	})
 }
 
+// A letter that was queued and then refused because of an absence: the same letter again tells who is absent, as often as
+// it is asked, and once another one goes in its stead, or nobody is absent any more, nothing is sent twice.
+func TestAwayAfterQueueing(t *testing.T) {
+	for name, back := range map[string]bool{"despite": false, "back meanwhile": true} {
+		t.Run(name, func(t *testing.T) {
+			inOffice(t, func(t *testing.T) {
+				o, ctx := newOffice(t), context.Background()
+				absent := true
+				o.fake.before = func(q asked) *answer {
+					if !absent || q.root.Local() != "SendMessageRequest" {
+						return nil
+					}
+					r := reading(o.fake, q.root, (*SendMessageRequest).wire)
+					out := &SendMessageResponse{SentPublicationID: r.PublicationID, Absences: []Absence{{Party: r.Destinations[0].Party}}}
+					out.ID, out.Code = "5H00000000S02", RecipientOutOfOffice
+					return ptr(writing(o.fake, nsPublication, "SendMessageResponse", out, (*SendMessageResponse).wire))
+				}
+				o.p.down(true)
+				l := letter("away")
+				if _, err := o.mailer.Send(ctx, l); !errors.Is(err, outbox.ErrQueued) {
+					t.Fatalf("got %v", err)
+				}
+				o.p.down(false)
+				o.drain()
+				o.check(0, 1)
+				var out *OutOfOfficeError
+				for n := range 2 {
+					_, err := o.mailer.Send(ctx, l)
+					if !errors.As(err, &out) || len(out.Absences) != 1 || !errors.Is(err, fault.ErrRejected) {
+						t.Fatalf("got %v", err)
+					}
+					o.check(0, 2+n)
+				}
+				absent = false
+				if back {
+					sent, err := o.mailer.Send(ctx, l)
+					if err != nil || sent.State != SentAccepted {
+						t.Fatalf("got %+v, %v", sent, err)
+					}
+					o.check(1, 4)
+					// Did one of the refusals use up its number? Then it did not arrive.
+					o.fake.put(Inbox, &stored{Entry: Entry{Specification: Specification{Type: ErrorContent}}, full: GetFullMessageResponse{Message: FullMessage{LateError: &LateError{PublicationID: sent.PublicationID, Code: LateDuplicate}}}})
+					for f, err := range o.mailer.LateErrors(ctx, nil) {
+						if err != nil || !f.Ours || f.Action != ActResend {
+							t.Errorf("got %+v, %v", f, err)
+						}
+					}
+					return
+				}
+				for range 2 {
+					if sent, err := o.mailer.Send(ctx, l.Despite(out.Absences)); err != nil || sent.State != SentAccepted {
+						t.Fatalf("got %+v, %v", sent, err)
+					}
+				}
+				if _, err := o.mailer.Send(ctx, l); !errors.Is(err, outbox.ErrState) {
+					t.Errorf("got %v", err)
+				}
+				o.check(1, 4)
+			})
+		})
+	}
+}
+
 // Letters that cannot be sent are not taken.
 func TestNotTaken(t *testing.T) {
 	inOffice(t, func(t *testing.T) {

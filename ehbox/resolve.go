@@ -169,6 +169,9 @@ func (m *Mailer) match(ctx context.Context, f *Failed) error {
 	switch {
 	case view.State == outbox.Done:
 		f.Action = f.Error.Code.Action(true)
+		if f.Error.Code == LateDuplicate {
+			f.Action = duplicate(view.History)
+		}
 	case f.Error.Code != LateDuplicate:
 	case view.State.Open(): // the SENTBOX will tell
 		f.Action = ActWait
@@ -176,4 +179,22 @@ func (m *Mailer) match(ctx context.Context, f *Failed) error {
 		f.Action = ActInspect
 	}
 	return nil
+}
+
+// duplicate says what to do when a letter that was accepted is called a duplicate. It may be one of our own attempts of
+// unknown outcome, which arrived. Without such a one, but with an attempt that was refused because of absences, it is that
+// refusal which used up the number: whether it does is not known (dossier 03 section 5.4), and the letter did not arrive.
+func duplicate(tries []outbox.Try) LateAction {
+	refused, unknown := false, false
+	for _, t := range tries {
+		refused = refused || away(t.Failure)
+		unknown = unknown || t.Outcome == fault.Unknown
+	}
+	switch {
+	case !refused:
+		return ActNothing
+	case unknown:
+		return ActInspect
+	}
+	return ActResend
 }
