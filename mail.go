@@ -47,8 +47,8 @@ type Mail struct {
 	OnError func(error)
 }
 
-// FunctionMail is the function in [Platform.Health] that says whether eHealthBox works. It is there when Config.Mail is
-// set.
+// FunctionMail is the function in [Platform.Health] that says whether eHealthBox works; its notices speak of
+// [notice.EHealthBox]. It is there when Config.Mail is set.
 const FunctionMail = "mail"
 
 // mailWindow is the age of a signing time that needs no warning: the platform tells the day of publication only, in a

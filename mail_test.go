@@ -357,3 +357,25 @@ func TestMailEarlier(t *testing.T) {
 type lenient struct{ cabinet }
 
 func (*lenient) SetAside(context.Context, *ehbox.Entry, error) error { return nil }
+
+// TestMailByHand: where nothing is sent in the background, the next letter takes those before it along.
+func TestMailByHand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sb, plain := scene(t)
+		cfg := mailing(t, sb, plain, 0)
+		cfg.Outbox.ByHand = true
+		p, to := open(t, cfg), open(t, mailing(t, sb, plain, 1))
+		heal := inject(t, sb, "ehbox-pub 0 to_end fault code=SOA-02001")
+		_, err := p.Mail.Send(t.Context(), letter(sb, "first"))
+		wants(t, err, outbox.ErrQueued, fault.NotSent, notice.IDMsgQueued)
+		heal()
+		time.Sleep(15 * time.Minute)
+		if sent, err := p.Mail.Send(t.Context(), letter(sb, "second")); err != nil || sent.State != ehbox.SentAccepted {
+			t.Errorf("%+v, %v", sent, err)
+		}
+		time.Sleep(time.Minute)
+		if got := texts(t, to); len(got) != 2 || got["about first"] != 1 || got["about second"] != 1 {
+			t.Errorf("received %v", got)
+		}
+	})
+}

@@ -151,6 +151,9 @@ func final(err error) error {
 	return err
 }
 
+// leaves says what sends a letter that is kept, when no program with this outbox is running.
+const leaves = `The letter is kept. It goes on with the next "ehealth mailbox send", or with "ehealth outbox drain" when the configuration has "mail": {}.`
+
 // tell prints what became of the letter and chooses the exit code: one that waits is unavailable, one that nobody knows
 // about yet is unknown.
 func (c *mailboxSendCmd) tell(s streams, sent *ehbox.Sent, err error) error {
@@ -168,6 +171,9 @@ func (c *mailboxSendCmd) tell(s streams, sent *ehbox.Sent, err error) error {
 			out.Notice = &n
 		}
 		err = clientError{error: exitError{err, code}, lang: c.lang(), svc: notice.EHealthBox}
+	}
+	if err != nil {
+		fmt.Fprintln(s.err, leaves)
 	}
 	if c.JSON {
 		return errors.Join(writeJSON(s.out, out), err)

@@ -151,7 +151,7 @@ func TestMailboxWaits(t *testing.T) {
 	var m mailed
 	r := call(t, append(send, "--json", "--lang", "nl")...)
 	decode(t, r, unavailable, &m)
-	if m.State != "queued" || m.ID == "" || m.Error.Outcome != "not sent" || m.Notice.ID != "D-MSG-QUEUED" || !strings.Contains(r.err, "\n1 bericht wacht") {
+	if m.State != "queued" || m.ID == "" || m.Error.Outcome != "not sent" || m.Notice.ID != "D-MSG-QUEUED" || !strings.Contains(r.err, "\n1 bericht wacht") || !strings.HasPrefix(r.err, "The letter is kept. ") {
 		t.Errorf("%+v\n%s", m, r.err)
 	}
 	shared.admin(t, http.MethodDelete, "/admin/faults", "")
