@@ -344,6 +344,41 @@ func TestCorrelation(t *testing.T) {
 	}
 }
 
+// A refusal says that nothing was sent, whether it names the publication and the recipient as we do or not. Only one that
+// is about something else says nothing.
+func TestRefusalNamed(t *testing.T) {
+	const away = "sendMessage-response-826-out-of-office.xml"
+	anonymous := []string{` SentPublicationId="7F3K9Q2M4X8ZP"`, ""}
+	otherType := []string{"<Id>18999132</Id>", "<Id>85073199704</Id>", "<Type>NIHII</Type>", "<Type>INSS</Type>"}
+	for name, c := range map[string]struct {
+		pairs []string
+		want  error
+	}{
+		"as we name it":         {nil, fault.ErrRejected},
+		"without the number":    {anonymous, fault.ErrRejected},
+		"under another type":    {otherType, fault.ErrRejected},
+		"neither":               {append(anonymous, otherType...), fault.ErrRejected},
+		"another code":          {[]string{"<Code>826<", "<Code>814<", ` SentPublicationId="7F3K9Q2M4X8ZP"`, ""}, fault.ErrRejected},
+		"another publication":   {[]string{`SentPublicationId="7F3K9Q2M4X8ZP"`, `SentPublicationId="7F3K9Q2M4X8ZQ"`}, fault.ErrUnknownOutcome},
+		"another recipient":     {[]string{"<Id>18999132<", "<Id>18999133<"}, fault.ErrUnknownOutcome},
+		"success without names": {[]string{"<Code>826<", "<Code>100<", ` SentPublicationId="7F3K9Q2M4X8ZP"`, ""}, fault.ErrUnknownOutcome},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cl, p := client(t, always(t, away, c.pairs...))
+			_, err := cl.SendMessage(context.Background(), plainRequest())
+			if !errors.Is(err, c.want) || p.count() != 1 {
+				t.Fatalf("%d requests, %v", p.count(), err)
+			}
+			if out, ok := errors.AsType[*OutOfOfficeError](err); ok {
+				l := Letter{To: plainRequest().Destinations}.Despite(out.Absences)
+				if len(l.To) != 1 || !l.To[0].OutOfOfficeHandled {
+					t.Errorf("to %+v", l.To)
+				}
+			}
+		})
+	}
+}
+
 // inBubble runs a test on virtual time: the pauses between attempts cost nothing.
 func inBubble(f func(*testing.T)) func(*testing.T) {
 	return func(t *testing.T) { synctest.Test(t, f) }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"slices"
 
 	"github.com/ehealth-continuity/ehealth/identity"
 	"github.com/ehealth-continuity/ehealth/internal/mime"
@@ -62,11 +63,13 @@ type LetterAnnex struct {
 func (l Letter) Despite(absences []Absence, substitutes ...BoxID) Letter {
 	l.Reference = next(l.Reference)
 	to := append([]Destination(nil), l.To...)
-	for i := range to {
-		for _, a := range absences {
-			if to[i].Same(a.BoxID) {
-				to[i].OutOfOfficeHandled = true
-			}
+	for _, a := range absences {
+		is := func(d Destination) bool { return d.Same(a.BoxID) }
+		if !slices.ContainsFunc(to, is) { // the platform knows him by another number than the letter does
+			is = func(d Destination) bool { return d.mayBe(a.BoxID) }
+		}
+		for i := range to {
+			to[i].OutOfOfficeHandled = to[i].OutOfOfficeHandled || is(to[i])
 		}
 	}
 	for _, s := range substitutes {

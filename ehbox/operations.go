@@ -392,13 +392,14 @@ func (c *Client) SendMessage(ctx context.Context, r SendMessageRequest) (*SendMe
 	return v, nil
 }
 
-// answeredBy ties an answer to the message that was sent.
+// answeredBy ties an answer to the message that was sent. Success must name it. A refusal need not (the schema does not ask
+// it to), but must not name another one: it came as the answer to our request.
 func (r *SendMessageRequest) answeredBy(v *SendMessageResponse) error {
-	if v.SentPublicationID != r.PublicationID {
+	if v.SentPublicationID != r.PublicationID && (v.Code.OK() || v.SentPublicationID != "") {
 		return &MismatchError{Field: "SentPublicationId"}
 	}
 	for _, a := range v.Absences {
-		if !slices.ContainsFunc(r.Destinations, func(d Destination) bool { return d.Same(a.BoxID) }) {
+		if !slices.ContainsFunc(r.Destinations, func(d Destination) bool { return d.mayBe(a.BoxID) }) {
 			return &MismatchError{Field: "Recipient"}
 		}
 	}

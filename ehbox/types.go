@@ -71,6 +71,10 @@ func (b BoxID) Same(o BoxID) bool {
 		(b.SubType == "" || o.SubType == "" || b.SubType == o.SubType)
 }
 
+// mayBe tells whether a name in an answer can mean this box: numbers of different types cannot be compared, and one number
+// is one holder.
+func (b BoxID) mayBe(o BoxID) bool { return b.Type != o.Type || b.number() == o.number() }
+
 func (b BoxID) number() string {
 	s := b.ID.Reveal()
 	if b.Type == TypeNIHII && len(s) == 11 {
