@@ -299,6 +299,13 @@ func TestMailFile(t *testing.T) {
 		!m.SealWhenSending || m.Timeout != 3*time.Second || m.TransferTimeout != 2*time.Minute {
 		t.Errorf("%+v", m)
 	}
+	path := filepath.Join(dir, "trust.json")
+	if err := os.WriteFile(path, []byte(`{"environment":"sandbox","trust":{"etk":"nowhere.pem"}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ehealth.LoadConfig(path); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "trust.etk") {
+		t.Errorf("trust anchors that are not there: %v", err)
+	}
 	for _, wrong := range []string{
 		`{"boxes":[{"type":"NIHII","id":"70999942","quality":"HOSPITAL"}]}`, `{"boxes":[{"type":"ABC","id":"1","quality":"DOCTOR"}]}`,
 		`{"boxes":[{"type":"INSS","id":"90022999836"}]}`, `{"earlier":[{}]}`, `{"timeout":"soon"}`, `{"transferTimeout":"late"}`,
