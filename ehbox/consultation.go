@@ -103,7 +103,8 @@ type Entry struct {
 	Specification Specification
 	CustomMetas   []CustomMeta
 	// Err is why this entry cannot be read, nil for good ones. Only MessageID may then be relied upon, and it may be empty. One
-	// bad message never hides the others (INC-2025-11-POISON).
+	// bad message never hides the others (INC-2025-11-POISON). An ErrMismatch says that the message is for a box that the Client
+	// was not told of, such as the own one under another number; it has MessageID and Specification.
 	Err error
 }
 

@@ -110,7 +110,8 @@ func first(errs ...error) error {
 }
 
 // GetMessagesList lists a window of a folder. Listing an INBOX sends receipts, see [GetMessagesListRequest]; [Client.Walk]
-// goes through a whole folder.
+// goes through a whole folder. An entry of an INBOX that is for a box not given to [New] has an Err that is ErrMismatch; a
+// page with nothing for one of the caller's boxes is refused.
 func (c *Client) GetMessagesList(ctx context.Context, r GetMessagesListRequest) (*GetMessagesListResponse, error) {
 	q, err := ready(list, &r, (*GetMessagesListRequest).wire, first(listable(r.Folder), window(r.Start, r.End)))
 	if err != nil {
@@ -122,10 +123,14 @@ func (c *Client) GetMessagesList(ctx context.Context, r GetMessagesListRequest) 
 			return c.listed(v, r.Box, r.Folder, rows(r.Start, r.End), true)
 		},
 	})
-	return orNil(v, err), err
+	if err != nil {
+		return nil, err
+	}
+	c.others(v, r.Box, r.Folder) // belong judged the page, on a copy of its own
+	return v, nil
 }
 
-// listed ties a list to its question: the folder, the number of entries, and, in an inbox, whose box it is.
+// listed ties a list to its question: the folder, the number of entries, and, in an inbox, whose box it is, see others.
 func (c *Client) listed(v *GetMessagesListResponse, box *BoxID, f Folder, n int, mine bool) error {
 	if !v.Code.OK() {
 		return nil
@@ -136,15 +141,31 @@ func (c *Client) listed(v *GetMessagesListResponse, box *BoxID, f Folder, n int,
 	if len(v.Entries) > n {
 		return &MismatchError{Field: "number of messages"}
 	}
-	if !mine || f != Inbox && f != BinInbox {
-		return nil
-	}
-	for _, e := range v.Entries {
-		if e.Err == nil && !e.Destination.IsZero() && !c.receives(box, e.Destination.BoxID) {
-			return &MismatchError{Field: "Message/Destination"}
-		}
+	if mine && !c.others(v, box, f) {
+		return &MismatchError{Field: "Message/Destination"}
 	}
 	return nil
+}
+
+// others makes each entry of an inbox that is for no box known here an error of its own: a box has more numbers than were
+// configured, and one message must not hide the others. It refuses the page on which nothing is provably ours.
+func (c *Client) others(v *GetMessagesListResponse, box *BoxID, f Folder) error {
+	if f != Inbox && f != BinInbox {
+		return nil
+	}
+	wrong := &MismatchError{Field: "Message/Destination"}
+	ours, foreign := false, false
+	for i := range v.Entries {
+		switch e := &v.Entries[i]; {
+		case e.Err != nil || e.Destination.IsZero():
+		case c.receives(box, e.Destination.BoxID):
+			ours = true
+		default:
+			foreign = true
+			*e = Entry{MessageID: e.MessageID, Specification: e.Specification, Err: &MismatchError{Field: "Message/Destination"}}
+		}
+	}
+	return ours || !foreign
 }
 
 // GetAllEhboxesMessagesList lists a window over all boxes of the user. Whose boxes they are is the platform's word: some

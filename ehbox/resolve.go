@@ -119,7 +119,7 @@ func (m *Mailer) LateErrors(ctx context.Context, box *BoxID) iter.Seq2[*Failed, 
 				yield(nil, err)
 				return
 			}
-			if e.Err != nil || e.Specification.Type != ErrorContent {
+			if e.Err != nil && !errors.Is(e.Err, ErrMismatch) || e.Specification.Type != ErrorContent {
 				continue
 			}
 			f, err := m.failed(ctx, box, e.MessageID)

@@ -314,6 +314,61 @@ func TestUnknownQualityOfOwnBox(t *testing.T) {
 	})
 }
 
+// A message to a box of ours under a number that this client does not know is an error of its own; a page with nothing of
+// ours is somebody else's. What stands there is fetched like the others, for the platform gives it to its owner only.
+func TestUnknownNumberOfOwnBox(t *testing.T) {
+	foreign := []byte("<Destination><Id>0899999933</Id><Type>CBE</Type><SubType>HOSPITAL</SubType><Quality>HOSPITAL</Quality>")
+	for name, n := range map[string]int{"one": 1, "all": 3} { // of 3
+		t.Run(name, inBubble(func(t *testing.T) {
+			f := newFake(t)
+			put(f, 3)
+			f.put(Inbox, &stored{Entry: Entry{Specification: Specification{Type: ErrorContent}}, full: GetFullMessageResponse{Message: FullMessage{LateError: &LateError{PublicationID: "X", Code: LateTechnical}}}})
+			f.folders[Inbox] = f.folders[Inbox][:3]
+			f.mangle = func(doc []byte) []byte {
+				parts := bytes.Split(doc, []byte("<Destination>"))
+				for i := 1; i <= n; i++ {
+					_, after, _ := bytes.Cut(parts[i], []byte("</Quality>"))
+					parts[i] = append(bytes.TrimPrefix(bytes.Clone(foreign), []byte("<Destination>")), after...)
+				}
+				return bytes.Join(parts, []byte("<Destination>"))
+			}
+			cl, _ := client(t, f.answer)
+			v, err := cl.GetMessagesList(context.Background(), GetMessagesListRequest{Start: 1, End: 10})
+			if n == 3 {
+				if !errors.Is(err, ErrMismatch) || !errors.Is(err, fault.ErrSecurity) {
+					t.Errorf("got %v", err)
+				}
+				return
+			}
+			if err != nil || len(v.Entries) != 3 {
+				t.Fatalf("got %+v, %v", v, err)
+			}
+			e := v.Entries[0]
+			if !errors.Is(e.Err, ErrMismatch) || !e.MessageID.valid() || !e.Sender.IsZero() || e.Content != nil || !e.Destination.IsZero() {
+				t.Errorf("got %+v", e)
+			}
+			if v.Entries[1].Err != nil || v.Entries[2].Err != nil {
+				t.Errorf("got %+v", v.Entries)
+			}
+			s := &cabinet{}
+			got, err := run(t, cl, NewReader(nil), s, SyncOptions{})
+			if err != nil || strings.Count(got, "kept") != 3 {
+				t.Errorf("got %q, %v", got, err)
+			}
+			m, _ := NewMailer(cl, nil, nil)
+			late := 0
+			for f, err := range m.LateErrors(context.Background(), nil) {
+				if late++; err != nil || f.Error.Code != LateTechnical {
+					t.Errorf("got %+v, %v", f, err)
+				}
+			}
+			if late != 1 {
+				t.Errorf("%d late errors", late)
+			}
+		}))
+	}
+}
+
 // A folder that changes between two pages is still listed whole, and nothing comes twice.
 func TestWalkOverMovingList(t *testing.T) {
 	for name, change := range map[string]func(f *fakeBox, page int){
