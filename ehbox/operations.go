@@ -148,12 +148,12 @@ func (c *Client) listed(v *GetMessagesListResponse, box *BoxID, f Folder, n int,
 }
 
 // others makes each entry of an inbox that is for no box known here an error of its own: a box has more numbers than were
-// configured, and one message must not hide the others. It refuses the page on which nothing is provably ours.
-func (c *Client) others(v *GetMessagesListResponse, box *BoxID, f Folder) error {
+// configured, and one message must not hide the others. It is false for a page that has such entries and nothing that is
+// provably ours.
+func (c *Client) others(v *GetMessagesListResponse, box *BoxID, f Folder) bool {
 	if f != Inbox && f != BinInbox {
-		return nil
+		return true
 	}
-	wrong := &MismatchError{Field: "Message/Destination"}
 	ours, foreign := false, false
 	for i := range v.Entries {
 		switch e := &v.Entries[i]; {
