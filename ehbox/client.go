@@ -95,7 +95,8 @@ type Config struct {
 	Timeout         time.Duration // of a question
 	TransferTimeout time.Duration // of reading or sending a message
 	// Spill takes attachments of messages that are read somewhere else than memory; nil = memory. It is asked once per
-	// attachment and attempt. Parts handed to it have no Open.
+	// attachment and attempt. Parts handed to it have no Open; before a [Reader] opens such a message, the program gives them
+	// one that reads from where they went. A [Syncer] takes no such client.
 	Spill func(Part) (io.WriteCloser, error)
 }
 

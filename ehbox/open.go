@@ -37,12 +37,15 @@ func NewReader(openers []Opener, opts ...ReaderOption) *Reader {
 	return r
 }
 
-// What is wrong with the content of one message. Each stands in a *fault.Error with notice D-MSG-BAD.
+// What is wrong with the content of one message. Each but ErrSpilled stands in a *fault.Error with notice D-MSG-BAD.
 var (
 	// ErrNotSealed: the message says that it is encrypted, and a field is not.
 	ErrNotSealed error = reason("ehbox: a field of an encrypted message is not sealed")
 	// ErrNoPart: a reference without its attachment.
 	ErrNoPart error = reason("ehbox: an attachment is missing")
+	// ErrSpilled: an attachment went where WithSpill said, and its Part was not given an Open since. It is a mistake of the
+	// program and not of the message: Kind Invalid, no notice.
+	ErrSpilled error = reason("ehbox: an attachment went to WithSpill and has no Open")
 	// ErrNoKeys: no key in the ring opens it.
 	ErrNoKeys error = reason("ehbox: no key opens this message")
 )
@@ -80,7 +83,7 @@ func (m *Message) Text() string {
 }
 
 // Open opens a message that was read. The error is a *fault.Error of Kind Security or Protocol, Outcome Done: the platform
-// gave the message, it is this one that cannot be opened, now or ever; see ErrNoKeys.
+// gave the message, it is this one that cannot be opened, now or ever; see ErrNoKeys. Only ErrSpilled is of Kind Invalid.
 func (r *Reader) Open(v *GetFullMessageResponse) (*Message, error) {
 	m := &v.Message
 	o := &opening{r: r, v: v, out: &Message{
@@ -127,11 +130,14 @@ type opening struct {
 }
 
 func (o *opening) failed() *fault.Error {
-	kind := fault.Security
-	if errors.Is(o.err, ErrNoPart) {
-		kind = fault.Protocol
+	e := &fault.Error{Op: "ehbox.Open", Service: ServiceConsultation, Kind: fault.Security, Outcome: fault.Done, Notice: NoticeBad, Err: o.err}
+	switch {
+	case errors.Is(o.err, ErrNoPart):
+		e.Kind = fault.Protocol
+	case errors.Is(o.err, ErrSpilled):
+		e.Kind, e.Notice = fault.Invalid, ""
 	}
-	return &fault.Error{Op: "ehbox.Open", Service: ServiceConsultation, Kind: kind, Outcome: fault.Done, Notice: NoticeBad, Err: o.err}
+	return e
 }
 
 func (o *opening) content(x Content) Data {
@@ -139,8 +145,12 @@ func (o *opening) content(x Content) Data {
 		return o.field(x.Text)
 	}
 	p, ok := findPart(o.v.Parts, x.Ref)
-	if !ok || p.Open == nil {
+	if !ok {
 		o.err = ErrNoPart
+		return Data{}
+	}
+	if p.Open == nil {
+		o.err = ErrSpilled
 		return Data{}
 	}
 	b, err := p.bytes()

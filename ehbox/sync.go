@@ -3,6 +3,7 @@ package ehbox
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 
@@ -62,10 +63,14 @@ type Syncer struct {
 	o     SyncOptions
 }
 
-// NewSyncer makes a Syncer. All are required.
+// NewSyncer makes a Syncer. All are required. The client must not be one of [WithSpill], which leaves nothing to be kept:
+// that is ErrSpilled.
 func NewSyncer(c *Client, r *Reader, s Store, o SyncOptions) (*Syncer, error) {
 	if c == nil || r == nil || s == nil {
 		return nil, reason("ehbox: client, reader and store are required")
+	}
+	if c.conf.Spill != nil {
+		return nil, fmt.Errorf("ehbox: a syncer keeps attachments itself, use a client without WithSpill: %w", ErrSpilled)
 	}
 	return &Syncer{c: c, r: r, store: s, o: o}, nil
 }

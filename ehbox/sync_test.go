@@ -314,6 +314,31 @@ func TestUnknownQualityOfOwnBox(t *testing.T) {
 	})
 }
 
+// A client that gives its attachments away has none to keep: a Syncer says so before it makes every message a bad one.
+func TestSpillAndSync(t *testing.T) {
+	spill := WithSpill(func(Part) (io.WriteCloser, error) { return nil, io.ErrClosedPipe })
+	c, _ := client(t, newFake(t).answer)
+	if err := spill(&c.conf); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewSyncer(c, NewReader(nil), &cabinet{}, SyncOptions{}); !errors.Is(err, ErrSpilled) {
+		t.Errorf("got %v", err)
+	}
+	v := &GetFullMessageResponse{Parts: []Part{{ID: "1@x", Type: "application/pdf", Size: 4}}}
+	v.Message.Document.Content.Ref = mime.Ref("1@x")
+	if _, err := NewReader(nil).Open(v); !errors.Is(err, ErrSpilled) || errors.Is(err, ErrNoPart) || !errors.Is(err, fault.ErrInvalid) || noticeOf(err) != "" {
+		t.Errorf("got %v", err)
+	}
+	v.Parts[0].Open = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("back")), nil }
+	if m, err := NewReader(nil).Open(v); err != nil || string(m.Body.Bytes()) != "back" {
+		t.Errorf("got %+v, %v", m, err)
+	}
+	v.Parts = nil
+	if _, err := NewReader(nil).Open(v); !errors.Is(err, ErrNoPart) || noticeOf(err) != NoticeBad {
+		t.Errorf("got %v", err)
+	}
+}
+
 // A message to a box of ours under a number that this client does not know is an error of its own; a page with nothing of
 // ours is somebody else's. What stands there is fetched like the others, for the platform gives it to its owner only.
 func TestUnknownNumberOfOwnBox(t *testing.T) {
