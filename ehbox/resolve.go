@@ -10,9 +10,8 @@ import (
 	"github.com/ehealth-continuity/ehealth/resilience/outbox"
 )
 
-// before is how far back in the SENTBOX a letter is looked for, counted from its last attempt, since what became of the earlier
-// ones is known: lists show days only, and
-// in zones of their own.
+// before is how far back in the SENTBOX a letter is looked for, counted from its last attempt, since what became of the
+// earlier ones is known: lists show days only, and in zones of their own.
 const before = 48 * time.Hour
 
 // Resolve implements outbox.Resolver: it looks for the letter in the SENTBOX, and in the bin that a person may have moved
@@ -110,8 +109,8 @@ type Failed struct {
 
 // LateErrors goes through the ERROR messages in an INBOX (nil = the default one) and says which letters they are about.
 // It lists the whole INBOX, which marks everything in it as received, and reads the ERROR messages only, which come from
-// the platform and send no receipts. One that cannot be read comes as an error and does not end the walk; every
-// other error does.
+// the platform and send no receipts. One that is not there any more or that is not as it should be comes as an error and
+// does not end the walk; every other error does, of the platform, the connection and the outbox.
 func (m *Mailer) LateErrors(ctx context.Context, box *BoxID) iter.Seq2[*Failed, error] {
 	return func(yield func(*Failed, error) bool) {
 		for e, err := range m.c.Walk(ctx, box, Inbox) {
@@ -123,7 +122,7 @@ func (m *Mailer) LateErrors(ctx context.Context, box *BoxID) iter.Seq2[*Failed, 
 				continue
 			}
 			f, err := m.failed(ctx, box, e.MessageID)
-			if !yield(f, err) {
+			if !yield(f, err) || err != nil && !own(err) {
 				return
 			}
 		}
@@ -138,7 +137,7 @@ func (m *Mailer) failed(ctx context.Context, box *BoxID, id MessageID) (*Failed,
 		return nil, err
 	}
 	if v.Message.LateError == nil {
-		return nil, &fault.Error{Op: opRead, Service: ServiceConsultation, Kind: fault.Protocol, Outcome: fault.Unknown, Notice: NoticeBad, Err: errNoError}
+		return nil, &fault.Error{Op: opRead, Service: ServiceConsultation, Kind: fault.Protocol, Outcome: fault.Done, Notice: NoticeBad, Err: errNoError}
 	}
 	f := &Failed{MessageID: id, Error: *v.Message.LateError}
 	if err := m.match(ctx, f); err != nil {
