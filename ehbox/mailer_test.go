@@ -510,7 +510,12 @@ func TestNotTaken(t *testing.T) {
 			"patient in clear": {func(l *Letter) { l.Clear = true }, ErrRequest},
 			"too large":        {func(l *Letter) { l.Annexes[0].Content = NewData(make([]byte, MaxMessage)) }, ErrSize},
 			"too large sealed": {func(l *Letter) { l.Annexes[0].Content = NewData(make([]byte, MaxMessage-1000)) }, ErrSize},
-			"long reference":   {func(l *Letter) { l.Reference = strings.Repeat("x", 201) }, ErrText},
+			"long text":        {func(l *Letter) { l.Free.Table, l.Free.Text = nil, ptr(NewData(make([]byte, MaxMessage))) }, ErrSize},
+			"long old text": {func(l *Letter) {
+				l.Free = &FreeInformations{Old: &OldFreeInformation{Render: "x", Data: NewData(make([]byte, MaxMessage))}}
+			}, ErrSize},
+			"long row":       {func(l *Letter) { l.Free.Table.Rows[0].Right = NewData(make([]byte, MaxMessage)) }, ErrSize},
+			"long reference": {func(l *Letter) { l.Reference = strings.Repeat("x", 201) }, ErrText},
 		} {
 			l := letter(name)
 			c.change(&l)
@@ -562,6 +567,30 @@ func TestLateErrors(t *testing.T) {
 		}
 		if len(o.fake.read) != 5 {
 			t.Errorf("read %d messages", len(o.fake.read))
+		}
+	})
+}
+
+// When the platform goes down in the middle, the walk over the ERROR messages ends with that.
+func TestLateErrorsWhileDown(t *testing.T) {
+	inOffice(t, func(t *testing.T) {
+		o := newOffice(t)
+		for range 5 {
+			o.fake.put(Inbox, &stored{Entry: Entry{Specification: Specification{Type: ErrorContent}}, full: GetFullMessageResponse{Message: FullMessage{LateError: &LateError{PublicationID: "X", Code: LateTechnical}}}})
+		}
+		good, bad := 0, 0
+		for _, err := range o.mailer.LateErrors(context.Background(), nil) {
+			if err == nil {
+				good++
+				o.p.down(true)
+				continue
+			}
+			if bad++; !errors.Is(err, fault.ErrUnavailable) {
+				t.Errorf("got %v", err)
+			}
+		}
+		if good != 1 || bad != 1 {
+			t.Errorf("%d good ones, %d errors", good, bad)
 		}
 	})
 }

@@ -56,9 +56,9 @@ func (r *record) encode() ([]byte, error) {
 
 // size is about how long a message is when it is written.
 func (r *SendMessageRequest) size() int {
-	n := r.Document.Content.Text.Len() * 4 / 3
-	for _, a := range r.Annexes {
-		n += (a.Title.Len() + a.Content.Text.Len()) * 4 / 3
+	n := 0
+	for _, d := range r.inline() {
+		n += d.Len() * 4 / 3
 	}
 	for _, p := range r.Parts {
 		n += int(p.Size)

@@ -134,9 +134,9 @@ func (r *SendMessageRequest) contents() []Content {
 }
 
 func (r *SendMessageRequest) validateSize() error {
-	n := int64(r.Document.Content.Text.Len())
-	for _, a := range r.Annexes {
-		n += int64(a.Content.Text.Len() + a.Title.Len())
+	n := int64(0)
+	for _, d := range r.inline() {
+		n += int64(d.Len())
 	}
 	for _, p := range r.Parts {
 		n += p.Size
@@ -145,6 +145,33 @@ func (r *SendMessageRequest) validateSize() error {
 		return ErrSize
 	}
 	return nil
+}
+
+// inline is all content that travels in the message itself.
+func (r *SendMessageRequest) inline() []Data {
+	out := []Data{r.Document.Content.Text}
+	for _, a := range r.Annexes {
+		out = append(out, a.Title, a.Content.Text)
+	}
+	if r.PatientINSS != nil {
+		out = append(out, *r.PatientINSS)
+	}
+	f := r.Free
+	if f == nil {
+		return out
+	}
+	if f.Text != nil {
+		out = append(out, *f.Text)
+	}
+	if f.Old != nil {
+		out = append(out, f.Old.Data)
+	}
+	if f.Table != nil {
+		for _, row := range f.Table.Rows {
+			out = append(out, row.Left, row.Right)
+		}
+	}
+	return out
 }
 
 // Digest is what stands in a Digest element: of the bytes as they travel, after sealing.
