@@ -39,8 +39,13 @@ type Letter struct {
 	Annexes      []LetterAnnex
 	Free         *FreeInformations
 	Patient      identity.SSIN // only in sealed letters
-	News         bool          // NEWS: a later one under the same PublicationId replaces it
-	Important    bool
+	// News sends NEWS, which its sender can update: a later message under the same PublicationId takes its place in the boxes
+	// of those who got the first one, and the older one moves to their HISTORY. A [Mailer] sends each reference with one content
+	// only (outbox.ErrConflict) and under another reference sends other news. An update is a [SendMessageRequest] under
+	// Sent.PublicationID of the first one, for [Client.SendMessage]. Nothing finds out what became of one without an answer:
+	// sending it once more can only replace it by itself.
+	News      bool
+	Important bool
 	// Clear sends the letter unsealed. By default it is sealed for its recipients and its sender.
 	Clear       bool
 	Application string // 1 to 25 characters, optional

@@ -212,6 +212,41 @@ func TestLetter(t *testing.T) {
 	})
 }
 
+// News that were sent as a letter are updated under their number, and the older ones can be read still.
+func TestNewsUpdate(t *testing.T) {
+	inSandbox(t, func(t *testing.T, _ *sandbox.Sandbox, a, b *practice) {
+		to := []ehbox.Destination{ehbox.To(ehbox.ByNIHII(b.person.NIHII, ehbox.Doctor))}
+		l := ehbox.Letter{Reference: "news", To: to, News: true, Clear: true, Title: ehbox.Hide("Hours"), Body: ehbox.NewData([]byte("open on Monday"))}
+		sent, err := a.mailer.Send(t.Context(), l)
+		ok(t, err)
+		time.Sleep(time.Minute)
+		b.sync(newCabinet(), ehbox.SyncOptions{})
+		l.Body = ehbox.NewData([]byte("open on Tuesday"))
+		if _, err := a.mailer.Send(t.Context(), l); !errors.Is(err, outbox.ErrConflict) {
+			t.Errorf("got %v", err)
+		}
+		update, err := a.client.SendMessage(t.Context(), ehbox.SendMessageRequest{
+			PublicationID: sent.PublicationID, Destinations: to, Specification: ehbox.Specification{Type: ehbox.NewsContent},
+			Document: ehbox.Document{
+				Title: l.Title, FileName: ehbox.Hide("body.txt"), MimeType: "text/plain",
+				Content: ehbox.Content{Text: l.Body}, Digest: ehbox.Digest(l.Body.Bytes()),
+			},
+		})
+		ok(t, err)
+		time.Sleep(time.Minute)
+		in := newCabinet()
+		b.sync(in, ehbox.SyncOptions{})
+		if m := in.kept[update.MessageID()]; len(in.kept) != 1 || m == nil || m.Text() != "open on Tuesday" {
+			t.Fatalf("%d messages, %v", len(in.kept), m)
+		}
+		old, err := b.client.GetMessageHistory(t.Context(), ehbox.MessageRequest{MessageID: update.MessageID()})
+		ok(t, err)
+		if len(old.MessageIDs) != 1 || old.MessageIDs[0] != sent.MessageID {
+			t.Errorf("history %v, want %s", old.MessageIDs, sent.MessageID)
+		}
+	})
+}
+
 // T11 and SYN-LOSTACK-EHBOX, and the ways in which the connector executed a letter twice (dossier 12, scenarios 4 and 12):
 // each letter is in the recipient's box exactly once.
 func TestEachLetterOnce(t *testing.T) {
