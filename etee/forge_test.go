@@ -17,7 +17,7 @@ import (
 
 var (
 	update = flag.Bool("update", false, "make testdata/vectors anew, with new keys")
-	long   = flag.Bool("long", false, "ten times as many mutated messages")
+	long   = flag.Bool("long", false, "ten times as many mutated messages, and the bounds on time")
 )
 
 const ownVectors = "testdata/vectors"

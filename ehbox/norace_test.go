@@ -1,0 +1,5 @@
+//go:build !race
+
+package ehbox
+
+const raceEnabled = false
