@@ -3,55 +3,15 @@ package insurability
 import (
 	"fmt"
 	"io"
-	"log/slog"
-	"unique"
+
+	"github.com/ehealth-continuity/ehealth/identity"
 )
 
-const hidden = "[private]"
-
-// Private is a piece of text about a person, or a secret, that must reach neither a log nor a screen by accident:
-// a name, a registration number, a password, a message written by an insurer. Every way to print it shows
-// "[private]"; [Private.Reveal] is the only way to its text. The zero value means absent. Values are comparable.
-//
-// The text lives behind a handle, so printing a struct that holds a Private in an unexported field (where package
-// fmt cannot call methods) shows an address and not the text.
-type Private struct{ h unique.Handle[string] }
+// Private is a piece of text about a person, or a secret; only Reveal shows it. See [identity.Private].
+type Private = identity.Private
 
 // Hide makes a Private of s; the empty string gives the zero value.
-func Hide(s string) Private {
-	if s == "" {
-		return Private{}
-	}
-	return Private{h: unique.Make(s)}
-}
-
-// Reveal returns the text. What is done with it afterwards is the caller's responsibility.
-func (p Private) Reveal() string {
-	if p.IsZero() {
-		return ""
-	}
-	return p.h.Value()
-}
-
-// IsZero tells that there is no text.
-func (p Private) IsZero() bool { return p == Private{} }
-
-// String returns "[private]", or "" for the zero value.
-func (p Private) String() string {
-	if p.IsZero() {
-		return ""
-	}
-	return hidden
-}
-
-// Format implements [fmt.Formatter] for every verb with the redacted form.
-func (p Private) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, p.String()) }
-
-// LogValue implements [slog.LogValuer] with the redacted form.
-func (p Private) LogValue() slog.Value { return slog.StringValue(p.String()) }
-
-// MarshalText writes the redacted form, so that a value dumped as JSON stays private.
-func (p Private) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+func Hide(s string) Private { return identity.Hide(s) }
 
 // redact prints s whatever the verb: the types that hold a patient's data use it as their Format.
 func redact(f fmt.State, s string) { _, _ = io.WriteString(f, s) }
