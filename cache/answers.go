@@ -91,6 +91,7 @@ type Answers struct {
 	idle    chan struct{} // closed when it ends
 	changes uint64        // counts them
 	closed  bool
+	wrong   contradicted
 	upkeep  *time.Timer
 	keeping sync.WaitGroup // upkeep under way
 }
@@ -219,7 +220,7 @@ func newAnswers(key Key, opts []AnswersOption) (*Answers, error) {
 	if !key.Valid() {
 		return nil, fmt.Errorf("%w: an empty Key", ErrUnsuitable)
 	}
-	a := &Answers{opt: o, waiting: map[AnswerID]*write{}}
+	a := &Answers{opt: o, waiting: map[AnswerID]*write{}, wrong: contradicted{ids: map[AnswerID]uint64{}}}
 	a.base, a.end = context.WithCancel(context.Background())
 	secret := key.Derive("answers")
 	var errs []error
@@ -273,12 +274,17 @@ func (a *Answers) Get(ctx context.Context, id AnswerID) (Stored, error) {
 		}
 	}
 	a.mu.Lock()
-	store, w, closed, seen := a.store, a.waiting[id], a.closed, a.changes
+	store, w, closed, seen, horizon := a.store, a.waiting[id], a.closed, a.changes, a.wrong.horizon
+	change, void := uint64(0), false
+	if w != nil {
+		change, void = w.change, w.remove || w.void
+	}
+	void = void || a.wrong.superseded(id, change)
 	a.mu.Unlock()
 	switch {
 	case closed:
 		return Stored{}, ErrClosed
-	case w != nil && w.remove, w == nil && store == nil:
+	case void, w == nil && store == nil:
 		return Stored{}, ErrNotFound
 	case w != nil:
 		return valid(w.stored, now)
@@ -296,6 +302,9 @@ func (a *Answers) Get(ctx context.Context, id AnswerID) (Stored, error) {
 	}
 	if err != nil {
 		return Stored{}, err
+	}
+	if suspect(s, horizon, now) {
+		return Stored{}, ErrNotFound
 	}
 	if s, err = valid(s, now); err == nil {
 		a.remember(id, s, seen)
@@ -348,7 +357,7 @@ const setAsideFor = 30 * 24 * time.Hour
 
 func (a *Answers) tell(k AnswersEventKind, err error) { a.opt.onEvent(AnswersEvent{Kind: k, Err: err}) }
 
-// Close writes what waits for the store, and closes it. A store that hangs holds it up for half a
+// Close writes what waits for the store, tells it once more what it refused before, and closes it. A store that hangs holds it up for half a
 // minute: what could not be written then is told to [OnAnswers] as not stored. Later calls fail with
 // [ErrClosed].
 func (a *Answers) Close() error {
@@ -358,9 +367,12 @@ func (a *Answers) Close() error {
 		return nil
 	}
 	a.closed = true
-	if a.upkeep != nil {
-		a.upkeep.Stop()
+	for _, t := range []*time.Timer{a.upkeep, a.wrong.timer} {
+		if t != nil {
+			t.Stop()
+		}
 	}
+	a.retry()
 	idle := a.idle
 	a.mu.Unlock()
 	late := time.AfterFunc(closeTimeout, a.end)

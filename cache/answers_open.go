@@ -96,6 +96,9 @@ func (a *Answers) takeOver() bool {
 	a.failing = nil
 	a.mu.Lock()
 	a.store = s // Close waits for us, and closes it
+	if !a.closed {
+		a.retry()
+	}
 	a.mu.Unlock()
 	a.tell(TakenOver, nil)
 	a.purge(s)

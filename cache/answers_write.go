@@ -16,6 +16,9 @@ type write struct {
 	remove bool
 	wait   []chan error // who waits for it
 	taken  bool         // the writer has it
+	change uint64       // its number; a later change of the same id has a higher one
+	void   bool         // there was a later one that was refused
+	again  bool         // it tells the store what it refused before: nobody is told of a failure twice
 }
 
 // saveAll is implemented by stores that write many records for the price of one, as [Records].
@@ -24,7 +27,7 @@ type saveAll interface {
 }
 
 // Put stores an answer in place of an earlier one and returns when it is in the store. It stays in
-// memory even when that fails.
+// memory even when that fails, and what it replaces is not returned any more.
 func (a *Answers) Put(ctx context.Context, id AnswerID, s Stored) error {
 	return a.change(ctx, &write{id: id, stored: s}, true)
 }
@@ -43,7 +46,8 @@ func (a *Answers) Remove(ctx context.Context, id AnswerID) error {
 	return a.change(ctx, &write{id: id, remove: true}, true)
 }
 
-// Drop is Remove for whoever must not wait. A failure is told to [OnAnswers].
+// Drop is Remove for whoever must not wait. A failure is told to [OnAnswers]; the answer is not returned any more all the
+// same, and the store is told again until it has removed it or the Answers are closed.
 func (a *Answers) Drop(id AnswerID) {
 	if err := a.change(context.Background(), &write{id: id, remove: true}, false); err != nil && !errors.Is(err, ErrClosed) {
 		a.tell(NotStored, err)
@@ -72,6 +76,9 @@ func (a *Answers) change(ctx context.Context, w *write, wait bool) error {
 		return err
 	}
 	if len(w.stored.Value) > MaxRecord-answerMin-1024-len(w.stored.Service)-len(w.stored.Endpoint) {
+		if _, err := a.queue(&write{id: w.id, remove: true}, false); err != nil { // older news must not outlive it
+			return errors.Join(ErrTooLarge, err)
+		}
 		return ErrTooLarge
 	}
 	done, err := a.queue(w, wait)
@@ -95,6 +102,7 @@ func (a *Answers) queue(w *write, wait bool) (done chan error, err error) {
 		return nil, ErrClosed
 	}
 	a.changes++
+	w.change = a.changes
 	if a.memory != nil {
 		if w.remove || len(w.stored.Value) > MaxInMemory {
 			a.memory.Remove(w.id)
@@ -103,13 +111,20 @@ func (a *Answers) queue(w *write, wait bool) (done chan error, err error) {
 		}
 	}
 	if a.store == nil {
+		if a.reopen != nil {
+			a.contradict(w.id, w.change) // what the store holds, once it is there
+		}
 		return nil, nil
 	}
 	if old := a.waiting[w.id]; old != nil && !old.taken {
-		old.stored, old.remove = w.stored, w.remove
+		old.stored, old.remove, old.change, old.again = w.stored, w.remove, w.change, false
 		w = old
 	} else {
 		if len(a.order) >= MaxWaiting {
+			if old != nil {
+				old.void = true
+			}
+			a.contradict(w.id, w.change)
 			return nil, ErrBusy
 		}
 		a.waiting[w.id] = w
@@ -119,33 +134,46 @@ func (a *Answers) queue(w *write, wait bool) (done chan error, err error) {
 		done = make(chan error, 1)
 		w.wait = append(w.wait, done)
 	}
+	a.write()
+	return done, nil
+}
+
+// write starts the writer. The mutex is held.
+func (a *Answers) write() {
 	if !a.busy {
 		a.busy, a.idle = true, make(chan struct{})
 		go a.writer(a.idle)
 	}
-	return done, nil
 }
 
-// writer writes until nothing waits any more. Changes that come while it writes share the next
-// transaction.
+// writer writes until nothing waits any more, and what the store refused before when nothing else waits. Changes that
+// come while it writes share the next transaction.
 func (a *Answers) writer(idle chan struct{}) {
 	defer close(idle)
 	for {
 		a.mu.Lock()
-		n := min(len(a.order), maxBatch)
-		if n == 0 {
+		if len(a.order) == 0 && !a.again() {
 			a.busy, a.order = false, nil
 			a.mu.Unlock()
 			return
 		}
+		n := min(len(a.order), maxBatch)
 		batch := a.order[:n:n]
 		a.order = a.order[n:]
 		for _, w := range batch {
 			w.taken = true
 		}
-		store := a.store
+		store, horizon := a.store, a.wrong.horizon
 		a.mu.Unlock()
-		a.commit(store, batch)
+		if n > 0 {
+			a.commit(store, batch)
+			continue
+		}
+		if err := a.sweep(store, horizon); err != nil {
+			a.mu.Lock()
+			a.rest()
+			a.mu.Unlock()
+		}
 	}
 }
 
@@ -162,9 +190,12 @@ func (a *Answers) commit(store RecordStore, batch []*write) {
 	if many = many && len(records) > 1; many {
 		many = a.inTime(func(ctx context.Context) error { return all.SaveAll(ctx, records) }) == nil
 	}
+	var refused error
 	for _, w := range batch {
 		var err error
 		switch {
+		case w.again && refused != nil:
+			err = refused // a store that hangs is not waited for so many times
 		case w.remove:
 			err = a.inTime(func(ctx context.Context) error { return store.Remove(ctx, w.id) })
 		case !many:
@@ -172,6 +203,9 @@ func (a *Answers) commit(store RecordStore, batch []*write) {
 		}
 		if !w.remove {
 			records = records[1:]
+		}
+		if w.again && err != nil {
+			refused = err
 		}
 		a.written(w, err)
 	}
@@ -190,12 +224,21 @@ func (a *Answers) written(w *write, err error) {
 	if a.waiting[w.id] == w {
 		delete(a.waiting, w.id)
 	}
-	wait := w.wait
+	switch {
+	case err != nil:
+		a.contradict(w.id, w.change)
+		if w.again {
+			a.rest()
+		}
+	case !a.wrong.superseded(w.id, w.change):
+		delete(a.wrong.ids, w.id)
+	}
+	wait, again := w.wait, w.again
 	a.mu.Unlock()
 	for _, done := range wait {
 		done <- err
 	}
-	if err != nil && len(wait) == 0 {
+	if err != nil && len(wait) == 0 && !again {
 		a.tell(NotStored, err)
 	}
 }

@@ -19,6 +19,23 @@
 // was kept a moment before a crash may be missing afterwards, and none is ever half there. Two
 // processes cannot share one file: see [WithTakeOver].
 //
+// # What was contradicted
+//
+// An answer that was replaced or removed is not returned again while the process lives, whether the
+// store took the change or not: what the store refused, or could not be told before it was taken
+// over, is remembered ([MaxContradicted] ids), its record is not used, and the store is told every
+// minute, and by Close, to remove it; what came in its place is in memory only. When there is more than
+// can be remembered, no record is used that is not newer, until all others were removed. So a store
+// that refused something may lose good records, which are then asked of the platform again; it does not
+// give wrong ones.
+//
+// This memory ends with the process. After a kill, or a Close whose store still refuses, the old
+// answer may be returned again until its end if its replacement or removal had not reached the store:
+// one of the last moments, or one that was told as NotStored or changed while the store was not taken
+// over. Whoever must know waits: [Answers.Put] and [Answers.Remove] return nil when it cannot come back.
+// Another process on the same database learns of a change when it reached the database, and may return
+// what it has in memory until its end.
+//
 // # What is guaranteed
 //
 //   - Whoever reads the disk without the key learns how many records there are, how long they
