@@ -40,6 +40,7 @@ type Client struct {
 	conf   Config
 
 	rechecks *rechecks
+	looks    chan struct{} // into the store, under way
 }
 
 // Config is the resolved configuration of a [Client].
@@ -121,6 +122,7 @@ func New(x *exchange.Exchanger, sec exchange.Security, caller Caller, software S
 	}
 	return &Client{
 		x: x, sec: sec, caller: caller, origin: origin, refs: refs, conf: conf, rechecks: newRechecks(conf.hooks.onRecheck),
+		looks: make(chan struct{}, MaxLooks),
 	}, nil
 }
 

@@ -58,7 +58,8 @@
 //  2. Alternate: the insurers' own line, found or ordered by the platform; the notice says so.
 //  3. Stored: what one of them said less than 30 days ago, when it was positive; the notice names the day. Less than 30
 //     days is less than 30 times 24 hours and less than 30 days of the calendar in Belgium, counted from the answer. A
-//     negative answer stands for the rest of its day, and takes the place of an earlier positive one.
+//     negative answer stands for the rest of its day, and takes the place of an earlier positive one: of that to the same
+//     question, and of that for today, when it speaks of no later day than the negative one.
 //  4. Unknown: nothing. The notice says what to do: rely on what a known patient states; in doubt charge the public price
 //     and hand over Annex 30.
 //

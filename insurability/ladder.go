@@ -16,6 +16,9 @@ const (
 	// StoredShare is what is left of the time of a question for looking into the store, when both addresses hang: a
 	// read of a disk, or of a database on the same network. Of a short time it is a quarter.
 	StoredShare = 500 * time.Millisecond
+	// MaxLooks bounds the looks into the store at the same time, so that a disk that hangs holds up no more of them. Who
+	// finds no room in time is told that nothing is known.
+	MaxLooks = 8
 	// StoredDays and StoredHours bound the age at which a positive answer still stands in for a question: less than 30
 	// days. What a day is, is not published, so the smaller of the two is taken: 30 times 24 hours, and 30 days of the
 	// calendar at the same time of day in Belgium (dossier 06 B.4.2).
@@ -120,12 +123,12 @@ func climb[A laddered](ctx context.Context, c *Client, q *question[A]) (none A, 
 	a, err := q.live(liveCtx, c.within(left-min(StoredShare, left/4)))
 	if err == nil {
 		c.rechecks.worked()
-		keep(c, q, a)
+		keep(ctx, c, q, a)
 		c.tell(q.service, a.provenance().Source)
 		return a, nil
 	}
 	if !stepsDown(err) || ctx.Err() != nil {
-		c.forget(q.service, q.scope, q.asked, q.today, err)
+		c.forget(ctx, q.service, q.scope, q.asked, q.today, err)
 		return none, err
 	}
 	c.rechecks.failed()
@@ -176,9 +179,35 @@ func stepsDown(err error) bool {
 }
 
 // forget drops what is stored when a refusal says otherwise: no insurer was found, or several where one had answered.
-func (c *Client) forget(service string, scope []string, asked Period, today Date, err error) {
+func (c *Client) forget(ctx context.Context, service string, scope []string, asked Period, today Date, err error) {
 	if contradicts(err) {
 		c.conf.Stored.Drop(c.id(service, scope, asked, today))
+		c.outdated(ctx, service, scope, asked, today)
+	}
+}
+
+// outdated drops the answer that stands in for today when it speaks of no later day than these other ones, on which the
+// platform says otherwise.
+func (c *Client) outdated(ctx context.Context, service string, scope []string, asked Period, today Date) {
+	if asked == OneDay(today) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, StoredShare)
+	defer cancel()
+	id := c.id(service, scope, OneDay(today), today)
+	type found struct {
+		s   cache.Stored
+		err error
+	}
+	f, err := bounded(ctx, c.looks, func() (f found) {
+		f.s, f.err = c.conf.Stored.Get(ctx, id)
+		return f
+	})
+	if err = errors.Join(err, f.err); errors.Is(err, cache.ErrNotFound) {
+		return
+	}
+	if err != nil || !DateOf(f.s.At).After(asked.End) {
+		c.conf.Stored.Drop(id) // also what could not be looked at: nothing known is better than what is wrong
 	}
 }
 
@@ -218,8 +247,9 @@ func (c *Client) id(service string, scope []string, asked Period, today Date) ca
 }
 
 // keep stores what may stand in later: a positive answer for less than 30 days, a negative one for the rest of its day
-// and in place of an earlier positive one. An answer that says neither changes nothing.
-func keep[A laddered](c *Client, q *question[A], a A) {
+// and in place of an earlier positive one, also of one that stands in for today. An answer that says neither changes
+// nothing.
+func keep[A laddered](ctx context.Context, c *Client, q *question[A], a A) {
 	p, e := a.provenance(), a.essence()
 	p.PaymentGuaranteed = guaranteed(c.caller.Quality, e.insured, a.approval())
 	s := cache.Stored{At: p.ConsultedAt, Service: q.service, Endpoint: p.Endpoint, Alternate: p.Source == Alternate}
@@ -229,11 +259,13 @@ func keep[A laddered](c *Client, q *question[A], a A) {
 		return
 	case e.deceased: // insured on the day, and on no later one
 		c.conf.Stored.Drop(id)
+		c.conf.Stored.Drop(c.id(q.service, q.scope, OneDay(q.today), q.today))
 		return
 	case e.insured == Yes:
 		s.Until = storedUntil(p.ConsultedAt)
 	default:
 		s.Until = DateOf(p.ConsultedAt).AddDays(1).Start()
+		c.outdated(ctx, q.service, q.scope, q.asked, q.today)
 	}
 	var err error
 	if s.Value, err = q.pack(a); err != nil {
@@ -271,17 +303,34 @@ func look[A laddered](ctx context.Context, c *Client, q *question[A]) (none A, o
 		ok  bool
 		err error
 	}
-	ch := make(chan found, 1)
-	go func() {
-		var f found
+	f, err := bounded(ctx, c.looks, func() (f found) {
 		f.a, f.ok, f.err = stored(ctx, c, q)
-		ch <- f
+		return f
+	})
+	if err != nil {
+		return none, false, err
+	}
+	return f.a, f.ok, f.err
+}
+
+// bounded calls read, which may hang whatever ctx says, in one of a bounded number of goroutines, and waits for it until
+// ctx ends. While all of them hang it is not called.
+func bounded[T any](ctx context.Context, slots chan struct{}, read func() T) (none T, _ error) {
+	select {
+	case slots <- struct{}{}:
+	case <-ctx.Done():
+		return none, ctx.Err()
+	}
+	ch := make(chan T, 1)
+	go func() {
+		defer func() { <-slots }()
+		ch <- read()
 	}()
 	select {
-	case f := <-ch:
-		return f.a, f.ok, f.err
+	case t := <-ch:
+		return t, nil
 	case <-ctx.Done():
-		return none, false, ctx.Err()
+		return none, ctx.Err()
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	crand "crypto/rand"
 	"encoding/hex"
-	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -119,28 +118,12 @@ func recheckOf[A laddered](c *Client, q *question[A], before A) *recheckTask {
 			now := *q
 			now.today = Today() // tomorrow it is a question about yesterday
 			if err != nil {
-				c.forget(now.service, now.scope, now.asked, now.today, err)
-				if now.today != q.today && contradicts(err) {
-					c.outdated(ctx, q.service, q.scope, q.asked)
-				}
+				c.forget(ctx, now.service, now.scope, now.asked, now.today, err)
 				return nil, err
 			}
-			keep(c, &now, a)
-			if e := a.essence(); now.today != q.today && (e.insured == No || e.deceased) {
-				c.outdated(ctx, q.service, q.scope, q.asked)
-			}
+			keep(ctx, c, &now, a)
 			return a, nil
 		},
-	}
-}
-
-// outdated drops the answer that stands in for today when it speaks of no later day than these, on which the platform says
-// otherwise.
-func (c *Client) outdated(ctx context.Context, service string, scope []string, asked Period) {
-	id := c.id(service, scope, OneDay(asked.End), asked.End)
-	s, err := c.conf.Stored.Get(ctx, id)
-	if err == nil && !DateOf(s.At).After(asked.End) || err != nil && !errors.Is(err, cache.ErrNotFound) {
-		c.conf.Stored.Drop(id) // also what could not be looked at: nothing known is better than what is wrong
 	}
 }
 
