@@ -298,7 +298,7 @@ func (a *Answers) Get(ctx context.Context, id AnswerID) (Stored, error) {
 	}
 	s, err := a.open(id, b)
 	if errors.Is(err, ErrCorrupt) {
-		return Stored{}, a.setAside(ctx, store, id, b)
+		return Stored{}, a.setAside(ctx, id, b)
 	}
 	if err != nil {
 		return Stored{}, err
@@ -340,20 +340,6 @@ func (a *Answers) forget(id AnswerID, old Stored) {
 		a.memory.Remove(id)
 	}
 }
-
-// setAside keeps a damaged record under an id that nobody asks for, where a person may still look
-// at it until it is purged, and returns the error to report.
-func (a *Answers) setAside(ctx context.Context, store RecordStore, id AnswerID, record []byte) error {
-	err := store.Save(ctx, a.ID("set aside", string(id[:])), record, time.Now().Add(setAsideFor))
-	if err == nil {
-		err = store.Remove(ctx, id)
-	}
-	a.tell(Damaged, ErrCorrupt)
-	return errors.Join(ErrCorrupt, err)
-}
-
-// setAsideFor is how long a damaged record is kept.
-const setAsideFor = 30 * 24 * time.Hour
 
 func (a *Answers) tell(k AnswersEventKind, err error) { a.opt.onEvent(AnswersEvent{Kind: k, Err: err}) }
 

@@ -24,6 +24,7 @@ type moody struct {
 	absent  bool
 	gate    chan struct{} // not nil: a Save waits for it
 	onSave  func(id [32]byte)
+	onLoad  func() // with what was loaded
 	removed int
 }
 
@@ -39,7 +40,11 @@ func (s *moody) Load(_ context.Context, id [32]byte) ([]byte, error) {
 	if s.absent {
 		return nil, errAway
 	}
-	return bytes.Clone(s.m[id]), nil
+	b := bytes.Clone(s.m[id])
+	if s.onLoad != nil {
+		s.onLoad()
+	}
+	return b, nil
 }
 
 func (s *moody) Save(_ context.Context, id [32]byte, b []byte, _ time.Time) error {
@@ -316,5 +321,77 @@ func TestContradictedWhileInUse(t *testing.T) {
 			t.Fatal(err)
 		}
 		none(t, "after a restart", openAnswers(t, path), id)
+	})
+}
+
+// TestSettingAsideTakesNothingGood: a good record that comes while a damaged one is set aside stays, whether this
+// process wrote it or another.
+func TestSettingAsideTakesNothingGood(t *testing.T) {
+	for _, who := range []string{"nobody", "this process", "another process"} {
+		t.Run(who, func(t *testing.T) {
+			s := newMoody()
+			other := over(t, s)
+			id := other.ID("x")
+			if err := other.Put(t.Context(), id, answer("good", time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+			good := bytes.Clone(s.m[id])
+			var told []cache.AnswersEventKind
+			a := over(t, s, cache.WithMemory(-1), cache.OnAnswers(func(e cache.AnswersEvent) { told = append(told, e.Kind) }))
+			s.set(func() {
+				s.m[id][len(good)-1] ^= 1
+				s.onSave = func(at [32]byte) {
+					switch {
+					case at == id:
+					case who == "this process":
+						a.Keep(id, answer("good", time.Hour))
+					case who == "another process":
+						s.m[id] = good
+					}
+				}
+			})
+			if _, err := a.Get(t.Context(), id); !errors.Is(err, cache.ErrCorrupt) {
+				t.Error(err)
+			}
+			flushed(t, a)
+			s.set(func() {
+				if len(s.m) != 3 && who != "nobody" || len(s.m) != 2 && who == "nobody" { // the head, what was set aside
+					t.Errorf("%d records", len(s.m))
+				}
+			})
+			if fmt.Sprint(told) != "[damaged]" {
+				t.Error(told)
+			}
+			got, err := a.Get(t.Context(), id)
+			if who == "nobody" && !errors.Is(err, cache.ErrNotFound) || who != "nobody" && (err != nil || string(got.Value) != "good") {
+				t.Errorf("%q, %v", got.Value, err)
+			}
+		})
+	}
+}
+
+// TestSettingAsideComesTooLate: a good record that this process was just writing when the damaged one was read stays.
+func TestSettingAsideComesTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newMoody()
+		a := over(t, s, cache.WithMemory(-1))
+		id := a.ID("x")
+		loaded, on := make(chan struct{}), make(chan struct{})
+		s.set(func() {
+			s.m[id] = []byte("damaged")
+			s.onLoad = func() { s.onLoad = nil; close(loaded); s.mu.Unlock(); <-on; s.mu.Lock() }
+		})
+		got := make(chan error)
+		go func() { got <- second(a.Get(t.Context(), id)) }()
+		<-loaded
+		if err := a.Put(t.Context(), id, answer("good", time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		close(on)
+		<-got
+		flushed(t, a)
+		if got, err := a.Get(t.Context(), id); err != nil || string(got.Value) != "good" {
+			t.Errorf("%q, %v", got.Value, err)
+		}
 	})
 }

@@ -18,6 +18,7 @@ type write struct {
 	taken  bool         // the writer has it
 	change uint64       // its number; a later change of the same id has a higher one
 	void   bool         // there was a later one that was refused
+	broken []byte       // the removal is of this damaged record only, see setAside
 	again  bool         // it tells the store what it refused before: nobody is told of a failure twice
 }
 
@@ -118,6 +119,7 @@ func (a *Answers) queue(w *write, wait bool) (done chan error, err error) {
 	}
 	if old := a.waiting[w.id]; old != nil && !old.taken {
 		old.stored, old.remove, old.change, old.again = w.stored, w.remove, w.change, false
+		old.broken = nil
 		w = old
 	} else {
 		if len(a.order) >= MaxWaiting {
@@ -196,6 +198,8 @@ func (a *Answers) commit(store RecordStore, batch []*write) {
 		switch {
 		case w.again && refused != nil:
 			err = refused // a store that hangs is not waited for so many times
+		case w.broken != nil:
+			err = a.putAside(store, w)
 		case w.remove:
 			err = a.inTime(func(ctx context.Context) error { return store.Remove(ctx, w.id) })
 		case !many:
@@ -225,6 +229,7 @@ func (a *Answers) written(w *write, err error) {
 		delete(a.waiting, w.id)
 	}
 	switch {
+	case err != nil && w.broken != nil: // nothing came in its place
 	case err != nil:
 		a.contradict(w.id, w.change)
 		if w.again {
