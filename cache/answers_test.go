@@ -373,7 +373,7 @@ func TestFull(t *testing.T) {
 func TestDamagedFile(t *testing.T) {
 	for name, damage := range map[string]func([]byte) []byte{
 		"not a database": func([]byte) []byte { return bytes.Repeat([]byte("x"), 64<<10) },
-		"cut short":      func(b []byte) []byte { return b[:len(b)/2] },
+		"cut short":      func(b []byte) []byte { return b[:64<<10] }, // 200 answers take more, the file is larger still
 		"no heads":       func(b []byte) []byte { clear(b[:8192]); return b },
 	} {
 		t.Run(name, func(t *testing.T) {
