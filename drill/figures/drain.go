@@ -66,8 +66,8 @@ func (q *queue) paced(ctx context.Context, o *ours, n int) {
 		}
 		q.delivered()
 		n, failures = n-1, 0
-		// A quarter up or down: clients that were slowed down together must not come back together.
-		pause = time.Duration((0.75 + 0.5*q.draw()) * float64(min(drainFactor*time.Since(began), drainPauseMax)))
+		// Half up or down: clients that were slowed down together must not come back together.
+		pause = time.Duration((0.5 + q.draw()) * float64(min(drainFactor*time.Since(began), drainPauseMax)))
 	}
 }
 

@@ -219,8 +219,8 @@ func (w *worker) failed(ctx context.Context, err error) (time.Duration, bool, er
 func (w *worker) pause(p Priority, s stepped) {
 	if s.sent && p != Interactive && w.b.cfg.pause > 0 {
 		pause := min(time.Duration(w.b.cfg.pause)*s.latency, w.b.cfg.pmax)
-		// A quarter up or down: clients that were slowed down together must not come back together.
-		w.paced = time.Now().Add(time.Duration((0.75 + 0.5*jitter()) * float64(pause)))
+		// Half up or down: clients that were slowed down together must not come back together.
+		w.paced = time.Now().Add(time.Duration((0.5 + jitter()) * float64(pause)))
 	}
 }
 
