@@ -121,7 +121,8 @@ func TestKeystores(t *testing.T) {
 func TestKeystoresElsewhere(t *testing.T) {
 	id := file(t).Identity // the first doctor, with two encryption keys
 	name := filepath.Join(filepath.Dir(shared.ready.Config), id.Keystore)
-	tool := func(program string, args ...string) string {
+	tool := func(t *testing.T, program string, args ...string) string {
+		t.Helper()
 		cmd := exec.Command(oracle.Tool(t, program), args...)
 		cmd.Env = append(os.Environ(), "STOREPASS="+id.Password)
 		out, err := cmd.CombinedOutput()
@@ -131,13 +132,13 @@ func TestKeystoresElsewhere(t *testing.T) {
 		return string(out)
 	}
 	t.Run("keytool", func(t *testing.T) {
-		out := tool("keytool", "-J-Duser.language=en", "-list", "-storetype", "PKCS12", "-keystore", name, "-storepass:env", "STOREPASS")
+		out := tool(t, "keytool", "-J-Duser.language=en", "-list", "-storetype", "PKCS12", "-keystore", name, "-storepass:env", "STOREPASS")
 		if n := strings.Count(out, "PrivateKeyEntry"); n != 3 || !strings.Contains(out, "authentication,") {
 			t.Errorf("keytool found %d keys:\n%s", n, out)
 		}
 	})
 	t.Run("openssl", func(t *testing.T) {
-		out := tool("openssl", "pkcs12", "-in", name, "-passin", "env:STOREPASS", "-nodes")
+		out := tool(t, "openssl", "pkcs12", "-in", name, "-passin", "env:STOREPASS", "-nodes")
 		if n := strings.Count(out, "BEGIN PRIVATE KEY"); n != 3 || !strings.Contains(out, "friendlyName: authentication") {
 			t.Errorf("openssl found %d keys", n)
 		}

@@ -134,6 +134,7 @@ rm -rf "$1"`
 	defer r.Close()
 	s.watcher = exec.Command("/bin/sh", "-c", script, "sh", s.dir)
 	s.watcher.Dir = "/"
+	s.watcher.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/bin:/bin")
 	s.watcher.Stdin = r
 	s.watcher.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := s.watcher.Start(); err != nil {
