@@ -17,8 +17,8 @@ const sectionHead = `
 
 Processes that use the outbox are killed (SIGKILL) at every named step of their work, at random moments and in the middle of writes, against the
 sandbox over TLS with real tokens and signatures. It drops 10 % of the answers after the execution, loses 4 % of the exchanges, executes 20 % of the
-writes after it cut their client off, and refuses what has expired; some clients hold a signed message until after the end of their lease. Written by
-the command that measures it: ` + "`go run ./internal/crashtest -n 10400 -write docs/figures.md`" + `.
+writes after it cut their client off, and refuses what has expired; some clients hold a signed message until after the end of their lease. The command
+that measures both stores, each in a run of its own: ` + "`go run ./internal/crashtest -n 10400 -write docs/figures.md`" + `.
 
 Formula: what the sandbox executed, against what callers were told, per reference and in the order of each key.
 `

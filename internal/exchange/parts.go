@@ -13,7 +13,7 @@ import (
 	"github.com/ehealth-continuity/ehealth/internal/soap"
 )
 
-// accept is what an answer may be; the official connector says the same to every service.
+// accept is what an answer may be: an envelope, or one with attachments.
 const accept = "text/xml, multipart/related"
 
 // outgoing is what one attempt posts. open gives its bytes from the start, each time anew: the HTTP stack asks a second
