@@ -46,13 +46,17 @@ var house = []struct {
 	{"etee", append([]string{"internal/exchange", "resilience", "keystore", "cache", "sts", "identity", "fault"}, wire...)},
 	{"insurability", append([]string{"internal/exchange", "resilience", "sts", "cache", "identity", "fault"}, wire...)},
 	{"ehbox", append([]string{"etee", "internal/exchange", "resilience", "keystore", "cache", "sts", "identity", "fault"}, wire...)},
+	{"recipe/kmehr", []string{"internal/xmltree", "identity", "fault"}},
+	{"recipe/protocol", []string{"internal/xmltree", "identity", "fault"}},
+	{"recipe/paper", []string{"recipe", "identity", "fault"}},
+	{"recipe", append([]string{"etee", "internal/exchange", "resilience", "keystore", "cache", "sts", "identity", "fault"}, wire...)},
 	{"postgres", []string{"resilience/outbox", "cache", "sts", "fault", "internal/crashtest/fail"}},
 	{"sandbox", append([]string{"identity", "fault"}, wire...)},
-	{"integration", []string{"", "identity", "fault", "insurability", "ehbox", "etee", "sts", "keystore", "resilience", "cache", "sandbox"}},
-	{"examples", []string{"", "identity", "fault", "insurability", "ehbox", "etee", "sts", "keystore", "resilience", "cache", "postgres", "sandbox", "internal/pgtest"}},
+	{"integration", []string{"", "identity", "fault", "insurability", "ehbox", "recipe", "etee", "sts", "keystore", "resilience", "cache", "sandbox"}},
+	{"examples", []string{"", "identity", "fault", "insurability", "ehbox", "recipe", "etee", "sts", "keystore", "resilience", "cache", "postgres", "sandbox", "internal/pgtest"}},
 	{"drill", []string{"*"}},
 	{"cmd", []string{"*"}},
-	{"", []string{"sts", "insurability", "ehbox", "etee", "cache", "internal/telemetry", "internal/exchange", "resilience", "keystore", "identity", "fault", "internal/wsse", "internal/saml", "internal/xmltree", "internal/c14n"}},
+	{"", []string{"sts", "insurability", "ehbox", "recipe", "etee", "cache", "internal/telemetry", "internal/exchange", "resilience", "keystore", "identity", "fault", "internal/wsse", "internal/saml", "internal/xmltree", "internal/c14n"}},
 }
 
 // dependencies says which packages outside the standard library a part may import; what is
@@ -74,6 +78,8 @@ var dependencies = map[string][]string{
 	"sandbox":            {"github.com/russellhaering/goxmldsig", "github.com/beevik/etree"},
 	"cmd":                {"github.com/alecthomas/kong", "golang.org/x/term"},
 	"drill":              {"golang.org/x/sync"},
+	"recipe/paper":       {"codeberg.org/go-pdf/fpdf", "github.com/boombuler/barcode"},
+	"recipe":             {"github.com/hashicorp/golang-lru/v2", "golang.org/x/sync"},
 }
 
 type listed struct {
