@@ -19,7 +19,6 @@ import (
 	"github.com/ehealth-continuity/ehealth/resilience"
 	"github.com/ehealth-continuity/ehealth/resilience/notice"
 	"github.com/ehealth-continuity/ehealth/resilience/outbox"
-	"github.com/ehealth-continuity/ehealth/sts"
 )
 
 // Mail configures [Platform.Mail], the eHealthBox of the caller. The zero value does for most. Letters are sealed with
@@ -43,7 +42,7 @@ type Mail struct {
 	// Policy is what sealed letters and tokens must fulfil; nil = signed with non-repudiation, as eHealthBox asks for
 	// (dossier 02 E), with signing times up to two days old without a warning, since the platform tells days only.
 	Policy *etee.Policy
-	// OnError is told when tokens cannot be kept in DataDir; mail goes on. It must return soon. nil = nobody is.
+	// OnError is told when encryption tokens cannot be kept in DataDir; mail goes on. It must return soon. nil = nobody is.
 	OnError func(error)
 }
 
@@ -85,14 +84,19 @@ func (p *Platform) openMail(ctx context.Context, hok keystore.Credential) error 
 			return errors.New("mail: Mail.Boxes is required for this caller")
 		}
 	}
-	keys, err := p.decryption(ctx, cfg.Earlier)
-	if err != nil {
+	if err := p.openSeals(ctx, hok); err != nil {
 		return fmt.Errorf("mail: %w", err)
 	}
-	m := &Mailbox{p: p}
-	if err := m.seals(hok, keys); err != nil {
+	m := &Mailbox{p: p, Depot: p.seals.depot, KGSS: p.seals.kgss, Sealer: p.seals.sealer}
+	policy := etee.Policy{NonRepudiation: true, Window: mailWindow}
+	if cfg.Policy != nil {
+		policy = *cfg.Policy
+	}
+	var err error
+	if m.Opener, err = etee.NewOpener(p.seals.keys, p.seals.trust, policy); err != nil {
 		return fmt.Errorf("mail: %w", err)
 	}
+	m.Reader = ehbox.NewReader([]ehbox.Opener{m.Opener})
 	m.Client, err = ehbox.New(p.exchange, p.security, boxes, ehbox.WithTimeout(cfg.Timeout, cfg.TransferTimeout))
 	if err != nil {
 		return fmt.Errorf("mail: %w", err)
@@ -101,55 +105,12 @@ func (p *Platform) openMail(ctx context.Context, hok keystore.Credential) error 
 	if cfg.SealWhenSending {
 		options = append(options, ehbox.SealWhenSending())
 	}
-	m.mailer, err = ehbox.NewMailer(m.Client, ehbox.DepotKeys(m.Depot, hok.Certificate, keys), m.Sealer, options...)
+	m.mailer, err = ehbox.NewMailer(m.Client, ehbox.DepotKeys(m.Depot, hok.Certificate, p.seals.keys), m.Sealer, options...)
 	if err != nil {
 		return fmt.Errorf("mail: %w", err)
 	}
 	p.Mail = m
 	return nil
-}
-
-// decryption opens the earlier key stores and joins their keys with those of the identity.
-func (p *Platform) decryption(ctx context.Context, earlier []keystore.Source) (*keystore.Store, error) {
-	var older []*keystore.Store
-	for _, src := range earlier {
-		s, err := src.Open(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("earlier key store: %w", err)
-		}
-		p.stores = append(p.stores, s)
-		older = append(older, s)
-	}
-	return p.identity.WithOlder(older...), nil
-}
-
-// seals makes everything about sealed messages.
-func (m *Mailbox) seals(hok keystore.Credential, keys *keystore.Store) (err error) {
-	cfg := &m.p.config
-	trust := etee.Trust{Roots: cfg.etk()}
-	conf := etee.DepotConfig{Trust: trust, Environment: string(cfg.Environment), OnError: cfg.Mail.OnError}
-	policy := etee.Policy{NonRepudiation: true, Window: mailWindow}
-	if cfg.Mail.Policy != nil {
-		policy = *cfg.Mail.Policy
-		conf.Policy = policy
-	}
-	if m.p.state != nil {
-		conf.Store = etee.FileStore(m.p.state.vault)
-	}
-	if m.Depot, err = etee.NewDepot(m.p.exchange, conf); err != nil {
-		return err
-	}
-	if m.Sealer, err = etee.NewSealer(hok); err != nil {
-		return err
-	}
-	if m.Opener, err = etee.NewOpener(keys, trust, policy); err != nil {
-		return err
-	}
-	m.Reader = ehbox.NewReader([]ehbox.Opener{m.Opener})
-	m.KGSS, err = etee.NewKGSS(m.p.exchange, etee.KGSSConfig{
-		Depot: m.Depot, Sealer: m.Sealer, Keys: keys, Trust: trust, Security: sts.HolderOfKey(m.p.Tokens),
-	})
-	return err
 }
 
 // etk are the authorities of tokens and seals.

@@ -60,6 +60,7 @@ type Platform struct {
 	queue  *queue
 
 	identity *keystore.Store // that of Config.Identity
+	seals    *seals          // nil until something needs them
 
 	directory resilience.Directory
 	exchange  *exchange.Exchanger
