@@ -27,7 +27,8 @@ type Step struct {
 }
 
 // Fault is one of the kinds of the grammar: Refuse, Blackhole, Hang, Slow, Capacity, HTTPAnswer, SOAPFault,
-// RefuseAuth, Misroute, LostAck, Loss, KeyRotate, TLSRotate, Poison, List, Ramp and Clock.
+// RefuseAuth, Misroute, LostAck, Loss, KeyRotate, TLSRotate, Poison, List, Ramp and Clock, and for Recip-e InnerStatus,
+// OuterStatus, CorruptAnswer, MissingAnswer and ListLag.
 //
 // A field P is a probability, drawn anew for every exchange. P 0 means 1 where the grammar has a default; Misroute,
 // LostAck and Loss want one.

@@ -42,6 +42,22 @@ var kinds = map[string]func(*params) Fault{
 	},
 	"ramp":  func(p *params) Fault { return Ramp{From: p.float("from", 0), To: p.float("to", 0)} },
 	"clock": func(p *params) Fault { return Clock{Skew: p.secs("skew_s")} },
+	"inner": func(p *params) Fault {
+		return InnerStatus{
+			Code: p.count("code", 0), Message: p.text("message"), Status: p.text("status"), By: p.text("by"), Op: p.text("op"),
+			P: p.explicit("p", 1), Exec: p.float("exec", 0),
+		}
+	},
+	"outer": func(p *params) Fault {
+		return OuterStatus{
+			Code: p.text("code"), Message: p.text("message"), Op: p.text("op"), P: p.explicit("p", 1), Exec: p.float("exec", 0),
+		}
+	},
+	"corrupt": func(p *params) Fault {
+		return CorruptAnswer{How: p.text("how"), Op: p.text("op"), P: p.explicit("p", 1)}
+	},
+	"missing": func(p *params) Fault { return MissingAnswer{Op: p.text("op"), P: p.explicit("p", 1)} },
+	"lag":     func(p *params) Fault { return ListLag{By: p.secs("s")} },
 }
 
 // params reads the k=v list of a row and remembers the first mistake.

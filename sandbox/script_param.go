@@ -60,6 +60,11 @@ var onlyOn = map[string][]string{
 	"list":       {"servicelist"},
 	"key_rotate": {"etk"},
 	"poison":     {"ehbox-cons"},
+	"inner":      recipeGrammar,
+	"outer":      recipeGrammar,
+	"corrupt":    recipeGrammar,
+	"missing":    recipeGrammar,
+	"lag":        recipeGrammar,
 }
 
 // probability checks p, whose default is 1 unless required.
