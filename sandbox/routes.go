@@ -8,7 +8,7 @@ package sandbox
 func routes() []route {
 	const uddi = "uddi:ehealth-fgov-be:business:"
 	v := newServices()
-	return []route{
+	return append([]route{
 		{
 			Service: "sts", Path: "/IAM/SecurityTokenService/v1", UDDI: uddi + "iamsecuritytokenservice:v1",
 			Name: "IAM SecurityTokenService", Handle: v.trust,
@@ -40,5 +40,5 @@ func routes() []route {
 		{Service: "ehbox-pub", Path: pathMailSend, UDDI: uddiMailSend, Unlisted: true, Handle: v.sendMessage},
 		appRoute(0), appRoute(1),
 		v.memberRoute(0), v.memberRoute(1),
-	}
+	}, recipeRoutes(v)...)
 }

@@ -102,6 +102,7 @@ type Sandbox struct {
 	depot    etkDepot
 	keystore kgssStore
 	mail     mailState
+	recipe   recipeState
 
 	closing context.Context // done when Close begins
 	shut    context.CancelFunc
