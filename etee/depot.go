@@ -405,3 +405,9 @@ func outage(err error) bool {
 
 // wallClock leaves the monotonic reading out, which stands still while a computer sleeps.
 func wallClock() time.Time { return time.Now().Round(0) }
+
+// Instead returns tokens to seal with in place of f, when a service refused what it may not have been able to open: newer ones
+// of the same holder, else those of another candidate. ok is false when there are none: then the refusal has another reason.
+func (d *Depot) Instead(ctx context.Context, f Found, candidates []Identifier) (other Found, ok bool) {
+	return d.instead(ctx, f, candidates)
+}
