@@ -99,6 +99,7 @@ type recipeCall struct {
 	key     []byte        // symmKey
 
 	st      *recipeState // locked while the handler works
+	verdict recipeVerdict
 	effects []string
 	tail    func(*xmltree.Writer) // writes what follows the Secured element of the answer
 }
@@ -220,24 +221,21 @@ func (x *recipeCall) unseal() string {
 	return ""
 }
 
-// work carries the operation out and answers.
+// work carries the operation out and answers, as far as fault scripts let it.
 func (x *recipeCall) work() *response {
+	x.verdict = x.s.faults.judgeRecipe(x.rq.Service, x.op.name, time.Now())
 	inner, err := x.result()
-	if err != nil {
-		return x.v.fault(x.s, x.rq, refuse("SOA-00001", "answer not encodable"))
-	}
-	sealed, err := recipeEncrypt(x.key, inner)
-	if err == nil {
-		inner, err = x.encode(recipeSuccess, "", sealed)
-	}
-	var body []byte
-	if err == nil {
-		body, err = soap.Envelope(nil, inner)
+	var rs *response
+	switch {
+	case err != nil:
+	case x.verdict.outer != nil:
+		rs = x.outerFailure(x.verdict.outer.Code, x.verdict.outer.Message)
+	default:
+		rs, err = x.seal(inner)
 	}
 	if err != nil {
 		return x.v.fault(x.s, x.rq, refuse("SOA-00001", "answer not encodable"))
 	}
-	rs := &response{ContentType: soap.ContentType, Body: body, Asker: x.asker()}
 	for i, name := range x.effects {
 		if i == 0 {
 			rs.Effect = name // the engine counts it
@@ -248,12 +246,41 @@ func (x *recipeCall) work() *response {
 	return rs
 }
 
+// seal makes the answer around a result.
+func (x *recipeCall) seal(inner []byte) (*response, error) {
+	var sealed []byte
+	var err error
+	switch v := x.verdict; {
+	case v.missing != nil:
+	case v.corrupt != nil:
+		sealed, err = v.corrupt.spoil(inner, x.key, recipeEncrypt)
+	default:
+		sealed, err = recipeEncrypt(inner, x.key)
+	}
+	if err != nil {
+		return nil, err
+	}
+	payload, err := x.encode(recipeSuccess, "", sealed)
+	if err != nil {
+		return nil, err
+	}
+	body, err := soap.Envelope(nil, payload)
+	return &response{ContentType: soap.ContentType, Body: body, Asker: x.asker()}, err
+}
+
 // result lets the handler work and writes the inner answer, all under the lock.
 func (x *recipeCall) result() ([]byte, error) {
 	x.st.mu.Lock()
 	defer x.st.mu.Unlock()
 	x.st.settle(x.at)
-	body, r := x.execute()
+	var body recipeBody
+	var r *recipeRefusal
+	if !x.verdict.idle {
+		body, r = x.execute()
+	}
+	if f := x.verdict.inner; f != nil {
+		r = &recipeRefusal{code: f.Message, number: f.Code, status: f.Status, updater: f.By}
+	}
 	if r != nil {
 		x.s.count("recipe." + r.code)
 		body, x.tail = nil, nil

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"encoding/base64"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/ehealth-continuity/ehealth/internal/xmltree"
@@ -15,12 +16,13 @@ func (x *recipeCall) listOpenRids() (recipeBody, *recipeRefusal) {
 		return nil, r
 	}
 	found := x.find(func(p *prescription) bool { return p.patient == patient && p.by(x) && p.open() })
+	page, r := recipePaged(x, patient, found, ridOf)
 	return func(w *xmltree.Writer) {
-		for _, p := range found {
+		for _, p := range page.items {
 			w.Leaf("", "prescriptions", p.rid)
 		}
-		leafFlag(w, "hasMoreResults", false)
-	}, nil
+		page.write(w)
+	}, r
 }
 
 // listHistoryForPrescriber is listRidsHistory.
@@ -31,15 +33,16 @@ func (x *recipeCall) listHistoryForPrescriber() (recipeBody, *recipeRefusal) {
 	}
 	active, _ := x.flag("activeResults")
 	found := x.find(func(p *prescription) bool { return p.patient == patient && p.by(x) && p.past() != active })
+	page, r := recipePaged(x, patient+"/"+strconv.FormatBool(active), found, ridOf)
 	return func(w *xmltree.Writer) {
-		for _, p := range found {
+		for _, p := range page.items {
 			w.Start("", "items")
 			w.Leaf("", "rid", p.rid)
 			w.Leaf("", "prescriptionStatus", string(p.status))
 			w.End()
 		}
-		leafFlag(w, "hasMoreResults", false)
-	}, nil
+		page.write(w)
+	}, r
 }
 
 // listPrescriptions is the list of 2023: of one patient, or of everybody to whom the caller prescribed. hasHidden tells that
@@ -63,23 +66,19 @@ func (x *recipeCall) listPrescriptions() (recipeBody, *recipeRefusal) {
 	if r := x.sort(found); r != nil {
 		return nil, r
 	}
+	page, r := recipePaged(x, x.text("patientId"), found, ridOf)
 	return func(w *xmltree.Writer) {
 		w.Start("", "partial")
-		w.Attr("", "hasHidden", boolText(hidden))
-		leafFlag(w, "hasMoreResults", false)
-		for _, p := range found {
+		w.Attr("", "hasHidden", strconv.FormatBool(hidden))
+		leafFlag(w, "hasMoreResults", page.more)
+		for _, p := range page.items {
 			p.writeListed(w)
 		}
 		w.End()
-	}, nil
+	}, r
 }
 
-func boolText(b bool) string {
-	if b {
-		return "true"
-	}
-	return "false"
-}
+func ridOf(p *prescription) string { return p.rid }
 
 // writeListed writes one entry of listPrescriptions.
 func (p *prescription) writeListed(w *xmltree.Writer) {

@@ -180,7 +180,7 @@ func (x *recipeCall) move(p *prescription, to PrescriptionStatus) {
 
 // listed tells whether p is in lists yet.
 func (x *recipeCall) listed(p *prescription) bool {
-	return !x.at.Before(p.created.Add(x.st.behaviour.ListLag))
+	return !x.at.Before(p.created.Add(max(x.st.behaviour.ListLag, x.verdict.lag)))
 }
 
 // find lists the prescriptions that pass, in the order of creation, without those that lists do not have yet.

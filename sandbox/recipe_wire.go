@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"crypto/cipher"
 	"crypto/des" //nolint:gosec // what Recip-e answers with (dossier 04 9.4)
 	"encoding/base64"
@@ -59,6 +60,7 @@ var recipeTexts = map[string][4]string{
 // recipeRefusal is an inner status 300 (dossier 04 5.1).
 type recipeRefusal struct {
 	code    string // messageCode
+	number  int    // code; 0 = 300
 	status  string // prescriptionStatus, "" = not told
 	updater string // statusUpdater, "" = not told
 }
@@ -169,7 +171,7 @@ func writeRecipeStatus(w *xmltree.Writer, r *recipeRefusal) {
 		w.Leaf("", "code", "100")
 		return
 	}
-	w.Leaf("", "code", "300")
+	w.Leaf("", "code", strconv.Itoa(cmp.Or(r.number, 300)))
 	w.Leaf("", "messageCode", r.code)
 	for i, lang := range []string{"FR", "NL", "DE", "EN"} {
 		text := recipeTexts[r.code][i]
@@ -234,7 +236,7 @@ func (x *recipeCall) outerFailure(code, text string) *response {
 }
 
 // recipeEncrypt is 3DES-EDE in ECB mode with PKCS #5 padding (dossier 04 9.4).
-func recipeEncrypt(key, plain []byte) ([]byte, error) {
+func recipeEncrypt(plain, key []byte) ([]byte, error) {
 	block, err := des.NewTripleDESCipher(key) //nolint:gosec // the protocol
 	if err != nil {
 		return nil, err
