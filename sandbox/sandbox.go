@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -103,6 +104,7 @@ type Sandbox struct {
 	keystore kgssStore
 	mail     mailState
 	recipe   recipeState
+	replays  atomic.Bool // taken like any other message
 
 	closing context.Context // done when Close begins
 	shut    context.CancelFunc
