@@ -180,7 +180,9 @@ func (s *Sandbox) registered(id etkID) []*etkEntry {
 	var p *Person
 	switch id.typ {
 	case "SSIN":
-		p, _ = s.people.person(id.value)
+		if p, _ = s.people.person(id.value); p == nil {
+			p, _ = s.people.citizen(s.pki, id.value)
+		}
 	case "NIHII", "NIHII11":
 		p, _ = s.people.personByNIHII(id.value)
 		if p != nil && id.typ == "NIHII11" && p.NIHII.Full() != id.value {
@@ -188,9 +190,11 @@ func (s *Sandbox) registered(id etkID) []*etkEntry {
 		}
 	}
 	if p != nil {
-		add(&etkEntry{ids: []etkID{
-			{typ: "SSIN", value: p.SSIN.Reveal()}, {typ: "NIHII", value: p.NIHII.Base()},
-		}, keys: p.credentials})
+		e := &etkEntry{ids: []etkID{{typ: "SSIN", value: p.SSIN.Reveal()}}, keys: p.credentials}
+		if !p.NIHII.IsZero() {
+			e.ids = append(e.ids, etkID{typ: "NIHII", value: p.NIHII.Base()})
+		}
+		add(e)
 	}
 	if o, ok := s.people.organisation(id.typ, id.value); ok {
 		add(&etkEntry{ids: []etkID{{typ: id.typ, value: o.Number}}, keys: o.credentials})

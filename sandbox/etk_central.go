@@ -183,7 +183,9 @@ func (s *Sandbox) holder(typ, number, app string) *certified {
 	var p *Person
 	switch {
 	case typ == "SSIN":
-		p, _ = s.people.person(number)
+		if p, _ = s.people.person(number); p == nil {
+			p, _ = s.people.citizen(s.pki, number)
+		}
 	case typ == "NIHII" || typ == "NIHII11":
 		p, _ = s.people.personByNIHII(number)
 	}

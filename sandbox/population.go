@@ -143,7 +143,8 @@ func (s *Sandbox) Foreign(p *Person) (Credential, error) {
 	return s.pki.special(s.pki.other, p.subject, s.pki.from, s.pki.to)
 }
 
-// population is everybody in a sandbox. It does not change after it was made, but for encryption keys (RotateKey).
+// population is everybody in a sandbox. It does not change after it was made, but for encryption keys (RotateKey) and for
+// those of patients, which are made when they are needed.
 type population struct {
 	patients      []*Patient
 	people        []*Person
@@ -153,6 +154,7 @@ type population struct {
 	persons  map[string]*Person
 	orgs     map[string]*Organisation
 	personID map[string]*Person
+	citizens citizens
 }
 
 // patient finds a patient by the eleven digits.

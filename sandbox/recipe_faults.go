@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -77,16 +78,15 @@ func (ListLag) Kind() string { return "lag" }
 
 const (
 	scriptedMessage = "error.sandbox.scripted"
-	outerSuccess    = "urn:be:fgov:ehealth:2.0:status:Success"
 	outerResponder  = "urn:be:fgov:ehealth:2.0:status:Responder"
 )
 
 var (
 	recipeGrammar = []string{"recipe-presc", "recipe-exec", "recipe-direct"}
-	recipeStates   = []string{"NotDelivered", "InProcess", "Delivered", "Revoked", "Expired", "Archived"}
-	recipeOpName   = regexp.MustCompile(`^[a-z][A-Za-z]{2,40}$`)
-	scriptWord     = regexp.MustCompile(`^[!-:<-~]{1,200}$`) // no white space and no ";"
-	recipeDigits   = regexp.MustCompile(`^[0-9]{8,11}$`)
+	recipeStates  = []PrescriptionStatus{NotDelivered, InProcess, Delivered, Archived, Revoked, Expired}
+	recipeOpName  = regexp.MustCompile(`^[a-z][A-Za-z]{2,40}$`)
+	scriptWord    = regexp.MustCompile(`^[!-:<-~]{1,200}$`) // no white space and no ";"
+	recipeDigits  = regexp.MustCompile(`^[0-9]{8,11}$`)
 )
 
 // wordParam checks a parameter that is written as one word.
@@ -107,7 +107,7 @@ func (f InnerStatus) normal() (Fault, *paramError) {
 	if f.Code < 100 || f.Code > 999 || f.Code == 100 || f.Code == 200 {
 		return f, badParam("code", "must be a number of three digits, and neither 100 nor 200")
 	}
-	if f.Status != "" && !slices.Contains(recipeStates, f.Status) {
+	if f.Status != "" && !slices.Contains(recipeStates, PrescriptionStatus(f.Status)) {
 		return f, badParam("status", "unknown status of a prescription")
 	}
 	for _, err := range []*paramError{
@@ -126,7 +126,7 @@ func (f OuterStatus) normal() (Fault, *paramError) {
 	if f.Code == "" {
 		f.Code = outerResponder
 	}
-	if f.Code == outerSuccess {
+	if f.Code == recipeSuccess {
 		return f, badParam("code", "is that of success")
 	}
 	for _, err := range []*paramError{
@@ -217,20 +217,22 @@ func (f MissingAnswer) params() []param {
 
 func (f ListLag) params() []param { return []param{{"s", seconds(f.By)}} }
 
-// recipeVerdict is what the scripts decide about one operation of Recip-e: at most one of the pointers is set.
+// recipeVerdict is what the scripts decide about one operation of Recip-e: at most one of the pointers is set. The zero value
+// lets everything be as it is.
 type recipeVerdict struct {
 	inner   *InnerStatus
 	outer   *OuterStatus
 	corrupt *CorruptAnswer
 	missing *MissingAnswer
-	exec    bool // the operation is executed
+	idle    bool          // the operation is not executed
+	lag     time.Duration // how old a prescription must be for lists to have it: the longest of the steps in force
 }
 
 // judgeRecipe draws the verdict on one operation, whose caller is known.
 func (e *engine) judgeRecipe(service, op string, now time.Time) recipeVerdict {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	v, decided := recipeVerdict{exec: true}, false
+	v, decided := recipeVerdict{}, false
 	e.each(service, now, func(st *activeStep) {
 		hits := func(only string, p float64) bool {
 			if decided || (only != "" && only != op) {
@@ -242,11 +244,11 @@ func (e *engine) judgeRecipe(service, op string, now time.Time) recipeVerdict {
 		switch f := st.Fault.(type) {
 		case InnerStatus:
 			if hits(f.Op, f.P) {
-				v.inner, v.exec = &f, e.draw(f.Exec)
+				v.inner, v.idle = &f, !e.draw(f.Exec)
 			}
 		case OuterStatus:
 			if hits(f.Op, f.P) {
-				v.outer, v.exec = &f, e.draw(f.Exec)
+				v.outer, v.idle = &f, !e.draw(f.Exec)
 			}
 		case CorruptAnswer:
 			if hits(f.Op, f.P) {
@@ -256,23 +258,14 @@ func (e *engine) judgeRecipe(service, op string, now time.Time) recipeVerdict {
 			if hits(f.Op, f.P) {
 				v.missing = &f
 			}
+		case ListLag:
+			if strings.HasPrefix(op, "list") {
+				v.lag = max(v.lag, f.By)
+				e.hit(st, service)
+			}
 		}
 	})
 	return v
-}
-
-// listLag is how old a prescription must be for the lists of a service to show it: the longest of the steps in force.
-func (e *engine) listLag(service string, now time.Time) time.Duration {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	var lag time.Duration
-	e.each(service, now, func(st *activeStep) {
-		if f, ok := st.Fault.(ListLag); ok {
-			lag = max(lag, f.By)
-			e.hit(st, service)
-		}
-	})
-	return lag
 }
 
 // spoil makes of an answer what a corrupt step says. encrypt is the one of the service.

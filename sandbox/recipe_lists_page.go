@@ -2,10 +2,8 @@ package sandbox
 
 import (
 	"crypto/rand"
-	"encoding/base64"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/ehealth-continuity/ehealth/internal/xmltree"
 )
@@ -25,17 +23,15 @@ const (
 	recipeSessions = 1000 // lists that can be continued
 )
 
-// recipePaging remembers the lists that can be continued. The zero value is ready.
+// recipePaging remembers the lists that can be continued. The state's lock guards it; the zero value is ready.
 type recipePaging struct {
-	mu    sync.Mutex
-	size  int // items of a page; 0 = recipePageSize
 	lists map[string]*recipeListing
 	order []string // sessions, the oldest first
 }
 
 // recipeListing is one list that does not fit in one page.
 type recipeListing struct {
-	key   string // operation, caller and about whom
+	key   string // role, operation, caller and about what
 	size  int
 	base  int // number of the first page; -1 = not said yet
 	items []string
@@ -70,58 +66,60 @@ func recipePageOf(param *xmltree.Node) recipePageAsk {
 	return ask
 }
 
-// recipePaged cuts the page that is asked for out of items, which id names. key stands for the operation, the caller and
-// the patient. Items of a continued list that are gone meanwhile are left out. ok is false when there is no such list or
-// page: the caller answers with status 300.
-func recipePaged[T any](
-	g *recipePaging, key string, ask recipePageAsk, items []T, id func(T) string,
-) (page []T, more bool, session []byte, ok bool) {
-	if ask.bad {
-		return nil, false, nil, false
-	}
-	first := !ask.given || ask.number == 0 || (ask.number == 1 && ask.session == "")
-	g.mu.Lock()
-	defer g.mu.Unlock()
+// recipePage is one page of a list.
+type recipePage[T any] struct {
+	items   []T
+	more    bool
+	session []byte
+}
+
+// recipePaged cuts the page that the param asks for out of items, which id names. about is what else the list depends on,
+// such as the patient. Items of a continued list that are gone meanwhile are left out.
+func recipePaged[T any](x *recipeCall, about string, items []T, id func(T) string) (recipePage[T], *recipeRefusal) {
+	ask := recipePageOf(x.param)
+	g := &x.st.rest.paging
+	key := strings.Join([]string{string(x.role), x.op.name, x.who.number, about}, "\x00")
 	have := g.lists[ask.session]
-	if have != nil && have.key == key && ask.given && ask.number == have.base {
-		first = true
+	if have != nil && have.key != key {
+		have = nil
 	}
-	if first {
-		return recipeFirst(g, key, ask, items, id)
-	}
-	if have == nil || have.key != key {
-		return nil, false, nil, false
+	switch {
+	case ask.bad:
+		return recipePage[T]{}, x.refuse(recipeBadPage)
+	case !ask.given, ask.number == 0, ask.number == 1 && ask.session == "", have != nil && ask.number == have.base:
+		return firstRecipePage(x, key, ask, items, id), nil
+	case have == nil:
+		return recipePage[T]{}, x.refuse(recipeBadPage)
 	}
 	if have.base < 0 { // the first call had no number: continuing with 1 means it was 0
 		have.base = min(ask.number-1, 1)
 	}
 	from := (ask.number - have.base) * have.size
-	if from < 0 || from >= len(have.items) {
-		return nil, false, nil, false
+	if from >= len(have.items) {
+		return recipePage[T]{}, x.refuse(recipeBadPage)
 	}
 	to := min(from+have.size, len(have.items))
 	now := map[string]T{}
 	for _, it := range items {
 		now[id(it)] = it
 	}
+	page := recipePage[T]{more: to < len(have.items), session: []byte(ask.session)}
 	for _, name := range have.items[from:to] {
 		if it, still := now[name]; still {
-			page = append(page, it)
+			page.items = append(page.items, it)
 		}
 	}
-	return page, to < len(have.items), []byte(ask.session), true
+	return page, nil
 }
 
-// recipeFirst is the first page of a list. The lock is held.
-func recipeFirst[T any](
-	g *recipePaging, key string, ask recipePageAsk, items []T, id func(T) string,
-) (page []T, more bool, session []byte, ok bool) {
-	size := g.size
+// firstRecipePage begins a list.
+func firstRecipePage[T any](x *recipeCall, key string, ask recipePageAsk, items []T, id func(T) string) recipePage[T] {
+	size := x.st.behaviour.PageSize
 	if size <= 0 {
 		size = recipePageSize
 	}
 	if len(items) <= size {
-		return items, false, nil, true
+		return recipePage[T]{items: items}
 	}
 	l := &recipeListing{key: key, size: size, base: -1}
 	if ask.given {
@@ -130,6 +128,7 @@ func recipeFirst[T any](
 	for _, it := range items {
 		l.items = append(l.items, id(it))
 	}
+	g := &x.st.rest.paging
 	if g.lists == nil {
 		g.lists = map[string]*recipeListing{}
 	}
@@ -137,24 +136,26 @@ func recipeFirst[T any](
 		delete(g.lists, g.order[0])
 		g.order = g.order[1:]
 	}
-	raw := make([]byte, 24)
-	_, _ = rand.Read(raw) // never fails since Go 1.24
-	g.lists[string(raw)] = l
-	g.order = append(g.order, string(raw))
-	return items[:size], true, raw, true
+	session := make([]byte, 24)
+	_, _ = rand.Read(session) // never fails since Go 1.24
+	g.lists[string(session)] = l
+	g.order = append(g.order, string(session))
+	return recipePage[T]{items[:size], true, session}
 }
 
-// setSize changes how many items a page has, for lists that begin from now on.
-func (g *recipePaging) setSize(n int) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.size = n
-}
-
-// writeRecipePage writes hasMoreResults and session, the end of every list.
-func writeRecipePage(w *xmltree.Writer, more bool, session []byte) {
-	w.Leaf("", "hasMoreResults", strconv.FormatBool(more))
-	if session != nil {
-		w.Leaf("", "session", base64.StdEncoding.EncodeToString(session))
+// write writes hasMoreResults and session, the end of every list.
+func (p recipePage[T]) write(w *xmltree.Writer) {
+	leafFlag(w, "hasMoreResults", p.more)
+	if p.session != nil {
+		leafBinary(w, "session", p.session)
 	}
+}
+
+// recipeRest is what the state holds besides prescriptions. The state's lock guards it; the zero value is ready.
+type recipeRest struct {
+	paging       recipePaging
+	relations    []*recipeRelation
+	reservations map[string]*recipeReservation // by RID
+	notes        recipeNotes
+	validation   *RecipeValidation // nil = the sandbox's own
 }

@@ -34,27 +34,52 @@ const (
 	recipeNotAllowed     = "error.access.denied"
 	recipeWrongState     = "error.status"
 	recipeStateOfAnother = "error.status.other"
+
+	recipeBadHolder       = "error.validation.mandateholder"
+	recipeBadName         = "error.validation.name"
+	recipeBadEnd          = "error.validation.enddate"
+	recipeBadStart        = "error.validation.startdate"
+	recipeBadExecutor     = "error.validation.executor"
+	recipeBadPrescriber   = "error.validation.prescriber"
+	recipeBadVersion      = "error.validation.version"
+	recipeBadNote         = "error.validation.content"
+	recipeRelationExists  = "error.relation.exists"
+	recipeRelationUnknown = "error.relation.unknown"
+	recipeNoFeedback      = "error.feedback.refused"
+	recipeFull            = "error.capacity"
 )
 
 // recipeTexts are the messages in French, Dutch, German and English.
 var recipeTexts = map[string][4]string{
-	recipeBadParam:       {"Demande non valide", "Ongeldige vraag", "Ungültige Anfrage", "Request not valid"},
-	recipeNotCaller:      {"Demandeur différent du jeton", "Aanvrager verschilt van het token", "Anfragender weicht vom Token ab", "Caller differs from the token"},
-	recipeBadRID:         {"RID non valide", "Ongeldig RID", "Ungültige RID", "RID not valid"},
-	recipeBadPatient:     {"Patient non valide", "Ongeldige patiënt", "Ungültiger Patient", "Patient not valid"},
-	recipeBadType:        {"Type de prescription non valide", "Ongeldig voorschrifttype", "Ungültiger Verordnungstyp", "Prescription type not valid"},
-	recipeBadKey:         {"Clé non valide", "Ongeldige sleutel", "Ungültiger Schlüssel", "Key identifier not valid"},
-	recipeBadContent:     {"Prescription absente", "Voorschrift ontbreekt", "Verordnung fehlt", "Prescription missing"},
-	recipeBadExpiration:  {"Date d'expiration non valide", "Ongeldige vervaldatum", "Ungültiges Ablaufdatum", "Expiration date not valid"},
-	recipeBadVision:      {"Visibilité non valide", "Ongeldige zichtbaarheid", "Ungültige Sichtbarkeit", "Vision not valid"},
-	recipeBadFlag:        {"Indicateur non valide", "Ongeldige vlag", "Ungültiger Schalter", "Flag not valid"},
-	recipeBadReason:      {"Raison absente", "Reden ontbreekt", "Grund fehlt", "Reason missing"},
-	recipeTooManyRIDs:    {"Trop de RID", "Te veel RID's", "Zu viele RID", "Too many RIDs"},
-	recipeBadPage:        {"Page non valide", "Ongeldige pagina", "Ungültige Seite", "Page not valid"},
-	recipeUnknownRID:     {"Prescription inconnue", "Onbekend voorschrift", "Unbekannte Verordnung", "Prescription unknown"},
-	recipeNotAllowed:     {"Accès refusé", "Toegang geweigerd", "Zugriff verweigert", "Access denied"},
-	recipeWrongState:     {"Statut de la prescription non valide", "Ongeldige status van het voorschrift", "Ungültiger Status der Verordnung", "Status of the prescription does not allow this"},
-	recipeStateOfAnother: {"Prescription traitée par un autre", "Voorschrift door een ander behandeld", "Verordnung bei einem anderen", "Prescription is with another party"},
+	recipeBadParam:        {"Demande non valide", "Ongeldige vraag", "Ungültige Anfrage", "Request not valid"},
+	recipeNotCaller:       {"Demandeur différent du jeton", "Aanvrager verschilt van het token", "Anfragender weicht vom Token ab", "Caller differs from the token"},
+	recipeBadRID:          {"RID non valide", "Ongeldig RID", "Ungültige RID", "RID not valid"},
+	recipeBadPatient:      {"Patient non valide", "Ongeldige patiënt", "Ungültiger Patient", "Patient not valid"},
+	recipeBadType:         {"Type de prescription non valide", "Ongeldig voorschrifttype", "Ungültiger Verordnungstyp", "Prescription type not valid"},
+	recipeBadKey:          {"Clé non valide", "Ongeldige sleutel", "Ungültiger Schlüssel", "Key identifier not valid"},
+	recipeBadContent:      {"Prescription absente", "Voorschrift ontbreekt", "Verordnung fehlt", "Prescription missing"},
+	recipeBadExpiration:   {"Date d'expiration non valide", "Ongeldige vervaldatum", "Ungültiges Ablaufdatum", "Expiration date not valid"},
+	recipeBadVision:       {"Visibilité non valide", "Ongeldige zichtbaarheid", "Ungültige Sichtbarkeit", "Vision not valid"},
+	recipeBadFlag:         {"Indicateur non valide", "Ongeldige vlag", "Ungültiger Schalter", "Flag not valid"},
+	recipeBadReason:       {"Raison absente", "Reden ontbreekt", "Grund fehlt", "Reason missing"},
+	recipeTooManyRIDs:     {"Trop de RID", "Te veel RID's", "Zu viele RID", "Too many RIDs"},
+	recipeBadPage:         {"Page non valide", "Ongeldige pagina", "Ungültige Seite", "Page not valid"},
+	recipeUnknownRID:      {"Prescription inconnue", "Onbekend voorschrift", "Unbekannte Verordnung", "Prescription unknown"},
+	recipeNotAllowed:      {"Accès refusé", "Toegang geweigerd", "Zugriff verweigert", "Access denied"},
+	recipeWrongState:      {"Statut de la prescription non valide", "Ongeldige status van het voorschrift", "Ungültiger Status der Verordnung", "Status of the prescription does not allow this"},
+	recipeBadHolder:       {"Mandataire non valide", "Ongeldige mandaathouder", "Ungültiger Bevollmächtigter", "Mandate holder not valid"},
+	recipeBadName:         {"Nom absent", "Naam ontbreekt", "Name fehlt", "Name missing"},
+	recipeBadEnd:          {"Date de fin non valide", "Ongeldige einddatum", "Ungültiges Enddatum", "End date not valid"},
+	recipeBadStart:        {"Date de début non valide", "Ongeldige begindatum", "Ungültiges Anfangsdatum", "Start date not valid"},
+	recipeBadExecutor:     {"Pharmacie inconnue", "Onbekende apotheek", "Unbekannte Apotheke", "Pharmacy unknown"},
+	recipeBadPrescriber:   {"Prescripteur différent", "Andere voorschrijver", "Anderer Verordner", "Prescriber is another one"},
+	recipeBadVersion:      {"Version absente", "Versie ontbreekt", "Version fehlt", "Version missing"},
+	recipeBadNote:         {"Contenu absent", "Inhoud ontbreekt", "Inhalt fehlt", "Content missing"},
+	recipeRelationExists:  {"Mandat déjà existant", "Mandaat bestaat al", "Vollmacht besteht schon", "Relation exists already"},
+	recipeRelationUnknown: {"Mandat inconnu", "Onbekend mandaat", "Unbekannte Vollmacht", "Relation unknown"},
+	recipeNoFeedback:      {"Feedback non souhaité", "Feedback niet gewenst", "Rückmeldung nicht erwünscht", "Feedback is not welcome"},
+	recipeFull:            {"Capacité atteinte", "Capaciteit bereikt", "Kapazität erreicht", "Capacity reached"},
+	recipeStateOfAnother:  {"Prescription traitée par un autre", "Voorschrift door een ander behandeld", "Verordnung bei einem anderen", "Prescription is with another party"},
 }
 
 // recipeRefusal is an inner status 300 (dossier 04 5.1).
