@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/des"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -265,7 +266,7 @@ func (x *recipeCall) seal(inner []byte) (*response, error) {
 		return nil, err
 	}
 	body, err := soap.Envelope(nil, payload)
-	return &response{ContentType: soap.ContentType, Body: body, Asker: x.asker()}, err
+	return &response{Status: http.StatusOK, ContentType: soap.ContentType, Body: body, Asker: x.asker()}, err
 }
 
 // result lets the handler work and writes the inner answer, all under the lock.

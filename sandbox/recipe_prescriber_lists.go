@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"encoding/base64"
 	"slices"
 	"strconv"
@@ -66,19 +67,29 @@ func (x *recipeCall) listPrescriptions() (recipeBody, *recipeRefusal) {
 	if r := x.sort(found); r != nil {
 		return nil, r
 	}
-	page, r := recipePaged(x, x.text("patientId"), found, ridOf)
+	found, more, r := x.numberedPage(found)
 	return func(w *xmltree.Writer) {
 		w.Start("", "partial")
 		w.Attr("", "hasHidden", strconv.FormatBool(hidden))
-		leafFlag(w, "hasMoreResults", page.more)
-		for _, p := range page.items {
+		leafFlag(w, "hasMoreResults", more)
+		for _, p := range found {
 			p.writeListed(w)
 		}
 		w.End()
 	}, r
 }
 
-func ridOf(p *prescription) string { return p.rid }
+// numberedPage cuts a page out of a list that has no session: page 1, or none, is the first.
+func (x *recipeCall) numberedPage(all []*prescription) (page []*prescription, more bool, r *recipeRefusal) {
+	ask := recipePageOf(x.param)
+	size := cmp.Or(max(0, x.st.behaviour.PageSize), recipePageSize)
+	pages := max(1, (len(all)+size-1)/size)
+	n := max(1, ask.number)
+	if ask.bad || n > pages {
+		return nil, false, x.refuse(recipeBadPage)
+	}
+	return all[(n-1)*size : min(n*size, len(all))], n < pages, nil
+}
 
 // writeListed writes one entry of listPrescriptions.
 func (p *prescription) writeListed(w *xmltree.Writer) {
@@ -116,8 +127,8 @@ func (x *recipeCall) selection() (func(*prescription) bool, *recipeRefusal) {
 			states = append(states, state)
 		}
 	}
-	created, ok1 := period(x.field("between"))
-	expiring, ok2 := period(x.field("expiringBetween"))
+	created, ok1 := recipePeriod(x.field("between"))
+	expiring, ok2 := recipePeriod(x.field("expiringBetween"))
 	if !ok1 || !ok2 {
 		return nil, x.refuse(recipeBadParam)
 	}
@@ -130,8 +141,8 @@ func (x *recipeCall) selection() (func(*prescription) bool, *recipeRefusal) {
 	}, nil
 }
 
-// period reads the attributes from and to-inclusive; absent ones do not limit.
-func period(n *xmltree.Node) (func(day time.Time) bool, bool) {
+// recipePeriod reads the attributes from and to-inclusive; absent ones do not limit.
+func recipePeriod(n *xmltree.Node) (func(day time.Time) bool, bool) {
 	var bounds [2]time.Time
 	for i, local := range []string{"from", "to-inclusive"} {
 		if n == nil {
@@ -178,3 +189,5 @@ func (x *recipeCall) sort(found []*prescription) *recipeRefusal {
 	}
 	return nil
 }
+
+func ridOf(p *prescription) string { return p.rid }
