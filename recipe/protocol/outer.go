@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ehealth-continuity/ehealth/identity"
 	"github.com/ehealth-continuity/ehealth/internal/xmltree"
 )
 
@@ -91,9 +92,9 @@ const StatusSuccess = "urn:be:fgov:ehealth:2.0:status:Success"
 // OuterStatus is the judgement outside the seal. It says whether the answer has a sealed part, not whether the operation
 // was carried out.
 type OuterStatus struct {
-	Code    string // a URI
-	SubCode string // a URI, refines Code
-	Message string // server text: may name somebody, not for logs
+	Code    string           // a URI
+	SubCode string           // a URI, refines Code
+	Message identity.Private // server text: may name somebody
 }
 
 // OK tells success; besides the URI, 100 and 200 were seen.
@@ -193,7 +194,7 @@ func (s *OuterStatus) read(c *codec) {
 			})
 		}
 	})
-	text(c, "StatusMessage", &s.Message, optional)
+	c.private("StatusMessage", &s.Message, optional)
 	c.known = append(c.known, "StatusDetail")
 }
 
@@ -208,8 +209,8 @@ func (s *OuterStatus) write(c *codec) {
 		c.w.End()
 	}
 	c.w.End()
-	if s.Message != "" {
-		c.w.Leaf("c", "StatusMessage", s.Message)
+	if !s.Message.IsZero() {
+		c.w.Leaf("c", "StatusMessage", s.Message.Reveal())
 	}
 	c.w.End()
 }

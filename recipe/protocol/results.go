@@ -185,8 +185,8 @@ func (r *ListRelationsResult) wire(c *codec) {
 	r.wireMore(c)
 }
 
-// Prescription is what the three operations that fetch a prescription say about it.
-type Prescription struct {
+// Fetched is what the three operations that fetch a prescription say about it.
+type Fetched struct {
 	CreationDate     time.Time
 	EncryptionKeyID  string // of the key service, see DecodeKeyID
 	FeedbackAllowed  bool
@@ -198,7 +198,7 @@ type Prescription struct {
 	ExpirationDate   time.Time // the beginning of the last day in Belgium
 }
 
-func (p *Prescription) wire(c *codec) {
+func (p *Fetched) wire(c *codec) {
 	c.time("creationDate", &p.CreationDate, optional)
 	text(c, "encryptionKeyId", &p.EncryptionKeyID, optional)
 	c.boolean("feedbackAllowed", &p.FeedbackAllowed, wanted)
@@ -213,7 +213,7 @@ func (p *Prescription) wire(c *codec) {
 // GetPrescriptionForPrescriberResult carries a prescription back to a prescriber, without type and prescriber.
 type GetPrescriptionForPrescriberResult struct {
 	ResponseType
-	Prescription
+	Fetched
 }
 
 func (*GetPrescriptionForPrescriberResult) root(r Role) string {
@@ -225,13 +225,13 @@ func (r *GetPrescriptionForPrescriberResult) wire(c *codec) {
 	if c.writing() && (r.PrescriptionType != "" || !r.PrescriberID.IsZero()) {
 		c.fail("prescriptionType", errNotHere)
 	}
-	r.Prescription.wire(c)
+	r.Fetched.wire(c)
 }
 
 // GetPrescriptionForPatientResult carries a prescription to its patient. Its numbers are typed long.
 type GetPrescriptionForPatientResult struct {
 	ResponseType
-	Prescription
+	Fetched
 }
 
 func (*GetPrescriptionForPatientResult) root(r Role) string {
@@ -240,14 +240,14 @@ func (*GetPrescriptionForPatientResult) root(r Role) string {
 func (r *GetPrescriptionForPatientResult) roots() []string { return []string{r.root(0)} }
 func (r *GetPrescriptionForPatientResult) wire(c *codec) {
 	r.wireResponse(c)
-	r.Prescription.wire(c)
+	r.Fetched.wire(c)
 }
 
 // GetPrescriptionForExecutorResult carries a prescription to a pharmacy. It is written under the root that the official
 // module reads, ...ResultSealed, and read under the published ...ResultUnsealed as well.
 type GetPrescriptionForExecutorResult struct {
 	ResponseType
-	Prescription
+	Fetched
 	TimestampingID string
 }
 
@@ -261,7 +261,7 @@ func (r *GetPrescriptionForExecutorResult) roots() []string {
 
 func (r *GetPrescriptionForExecutorResult) wire(c *codec) {
 	r.wireResponse(c)
-	p := &r.Prescription
+	p := &r.Fetched
 	c.rid("rid", &p.RID, optional)
 	c.time("creationDate", &p.CreationDate, optional)
 	c.person("patientId", &p.PatientID, optional)

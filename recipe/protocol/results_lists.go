@@ -227,7 +227,7 @@ type ListOpenPrescriptionsResult struct {
 // OpenPrescription is a prescription with a status of its own.
 type OpenPrescription struct {
 	ResponseType
-	Prescription
+	Fetched
 	PrescriptionStatus PrescriptionStatus
 }
 
@@ -236,7 +236,7 @@ func (p *OpenPrescription) wire(c *codec) {
 	if c.writing() && p.PrescriberID.IsZero() {
 		c.fail("prescriberId", errMissing)
 	}
-	p.Prescription.wire(c)
+	p.Fetched.wire(c)
 	c.status("prescriptionStatus", &p.PrescriptionStatus, wanted)
 }
 
