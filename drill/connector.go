@@ -1,7 +1,9 @@
 package drill
 
 import (
+	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -34,7 +36,6 @@ var switchCodes = map[string]bool{"SOA-01001": true, "SOA-01002": true, "SOA-020
 // The login speaks WS-Trust, the connector's default since version 4.3.0, and compares the answer with the question,
 // which nobody has measured.
 type connector struct {
-	o     *sandbox.Organisation
 	java  *javaHTTP
 	bcp   *switchboard
 	urls  map[string]string // default address by service, for those that no list names
@@ -53,11 +54,16 @@ type connectorOptions struct {
 	poll     time.Duration  // 0 = pollEvery
 	validity time.Duration  // of the token asked for; 0 = tokenValidity
 	dial     dialer         // nil = that of the sandbox
+	roots    *x509.CertPool // nil = those of the sandbox
 }
 
 // startConnector starts a process: it reads the service list and returns when the list server has answered. The session
 // is opened by the first call that needs it.
 func startConnector(s *sandbox.Sandbox, o *sandbox.Organisation, opt connectorOptions) (*connector, error) {
+	return startConnectorAt(s, atPharmacy(o), opt)
+}
+
+func startConnectorAt(s *sandbox.Sandbox, at station, opt connectorOptions) (*connector, error) {
 	if opt.disk == nil {
 		opt.disk = &connectorDisk{}
 	}
@@ -70,7 +76,7 @@ func startConnector(s *sandbox.Sandbox, o *sandbox.Organisation, opt connectorOp
 	if opt.dial == nil {
 		opt.dial = s.Dial
 	}
-	c := &connector{o: o, urls: map[string]string{}, ask: newQuestions(o)}
+	c := &connector{urls: map[string]string{}, ask: newQuestions(at.org)}
 	for id, eps := range s.Services() {
 		for _, e := range eps {
 			if e.Order == 0 {
@@ -78,12 +84,12 @@ func startConnector(s *sandbox.Sandbox, o *sandbox.Organisation, opt connectorOp
 			}
 		}
 	}
-	c.java = newJavaHTTP(opt.dial, s.Roots(), connectorConnect, connectorRead)
+	c.java = newJavaHTTP(opt.dial, cmp.Or(opt.roots, s.Roots()), connectorConnect, connectorRead)
 	var err error
-	if c.logon, err = newLogon(s, o, o.Holder.Authentication, c.java, opt.validity); err != nil {
+	if c.logon, err = newLogon(s, at, at.person.Authentication, c.java, opt.validity); err != nil {
 		return nil, err
 	}
-	if c.user, err = newLogon(s, o, o.Holder.EID, c.java, opt.validity); err != nil {
+	if c.user, err = newLogon(s, at, at.person.EID, c.java, opt.validity); err != nil {
 		return nil, err
 	}
 	var ctx context.Context
@@ -228,8 +234,7 @@ type attempt struct {
 
 // send signs and sends a message once: or twice, when the connection ends without an answer.
 func (c *connector) send(ctx context.Context, url, action string, body []byte, tok *sts.Token) attempt {
-	cred := wsse.Credential{Certificate: tok.Credential.Certificate, Signer: tok.Credential.Signer}
-	msg, err := wsse.HolderOfKey(body, tok.Raw, tok.ID, cred, wsse.Stamp{Now: time.Now()})
+	msg, err := envelope(body, tok)
 	if err != nil {
 		return attempt{err: err}
 	}
@@ -241,6 +246,15 @@ func (c *connector) send(ctx context.Context, url, action string, body []byte, t
 		return attempt{err: err, signal: byTransport}
 	}
 	return read(r)
+}
+
+// envelope is a message as it travels, signed where there is a token.
+func envelope(body []byte, tok *sts.Token) ([]byte, error) {
+	if tok == nil {
+		return wsse.Plain(body)
+	}
+	cred := wsse.Credential{Certificate: tok.Credential.Certificate, Signer: tok.Credential.Signer}
+	return wsse.HolderOfKey(body, tok.Raw, tok.ID, cred, wsse.Stamp{Now: time.Now()})
 }
 
 // read does what the SOAP layer does with an answer.

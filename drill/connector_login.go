@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ehealth-continuity/ehealth/identity"
 	"github.com/ehealth-continuity/ehealth/internal/exchange"
 	"github.com/ehealth-continuity/ehealth/resilience"
 	"github.com/ehealth-continuity/ehealth/sandbox"
@@ -25,8 +24,8 @@ type logon struct {
 	who    sts.Identity
 }
 
-func newLogon(s *sandbox.Sandbox, o *sandbox.Organisation, by func() (sandbox.Credential, error), java *javaHTTP, validity time.Duration) (*logon, error) {
-	cfg, err := configFor(s, o)
+func newLogon(s *sandbox.Sandbox, at station, by func() (sandbox.Credential, error), java *javaHTTP, validity time.Duration) (*logon, error) {
+	cfg, err := at.config(s)
 	if err != nil {
 		return nil, err
 	}
@@ -57,9 +56,7 @@ func newLogon(s *sandbox.Sandbox, o *sandbox.Organisation, by func() (sandbox.Cr
 	if err != nil {
 		return nil, err
 	}
-	h := cfg.Caller.Holder
-	who := sts.Identity{Quality: identity.Pharmacy, SSIN: h.SSIN, NIHII: cfg.Caller.NIHII, Holder: h.SSIN}
-	return &logon{client, who}, nil
+	return &logon{client, at.identity(cfg)}, nil
 }
 
 // issue opens one session.

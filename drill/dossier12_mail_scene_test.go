@@ -91,7 +91,7 @@ func (sc *scene) arrived(at *mailroom, title string) (n int) {
 	return n
 }
 
-// ending is how a connection to the publication service ends.
+// ending is how a connection ends.
 type ending struct {
 	how    string
 	middle bool // after the answer has begun, else before its first byte
@@ -111,10 +111,11 @@ func (e ending) String() string {
 	return e.how + " before the answer"
 }
 
-// wire reaches the sandbox. Connections to the publication service go through a relay that sees what is said, and ends
-// them as it is told.
+// wire reaches the sandbox. Connections to one service go through a relay that sees what is said, and ends them as it is
+// told.
 type wire struct {
 	s    *sandbox.Sandbox
+	host string
 	cert tls.Certificate
 	pool *x509.CertPool // trusts the sandbox and the relay
 
@@ -124,15 +125,23 @@ type wire struct {
 	message []passed
 }
 
-// passed is one message to the publication service.
+// passed is one message to that service.
 type passed struct {
 	proto         int // of the answer, when there was one
 	reused, began bool
 }
 
-const pubHost = "ehbox-pub.sandbox.test"
+const (
+	pubHost   = "ehbox-pub.sandbox.test"
+	prescHost = "recipe-presc.sandbox.test"
+)
 
 func newWire(sc *scene) *wire {
+	sc.Helper()
+	return newWireTo(sc, pubHost)
+}
+
+func newWireTo(sc *scene, host string) *wire {
 	sc.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -140,7 +149,7 @@ func newWire(sc *scene) *wire {
 	}
 	now := time.Now()
 	tpl := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{pubHost}, NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(1, 0, 0),
+		SerialNumber: big.NewInt(1), DNSNames: []string{host}, NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(1, 0, 0),
 		IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, tpl, tpl, key.Public(), key)
@@ -151,7 +160,7 @@ func newWire(sc *scene) *wire {
 	if err != nil {
 		sc.Fatal(err)
 	}
-	w := &wire{s: sc.s, cert: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool: sc.s.Roots().Clone()}
+	w := &wire{s: sc.s, host: host, cert: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool: sc.s.Roots().Clone()}
 	w.pool.AddCert(leaf)
 	return w
 }
@@ -182,7 +191,7 @@ func (w *wire) seen() (m []passed, cut int) {
 // dial implements dialer.
 func (w *wire) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	up, err := w.s.Dial(ctx, network, addr)
-	if err != nil || !strings.HasPrefix(addr, pubHost) {
+	if err != nil || !strings.HasPrefix(addr, w.host) {
 		return up, err
 	}
 	client, down := net.Pipe()
@@ -191,7 +200,7 @@ func (w *wire) dial(ctx context.Context, network, addr string) (net.Conn, error)
 	return c, nil
 }
 
-// wired is the client's side of one connection to the publication service.
+// wired is the client's side of one connection to that service.
 type wired struct {
 	net.Conn
 	reset atomic.Bool
@@ -215,7 +224,7 @@ func (w *wire) relay(down, up net.Conn, c *wired) {
 		return
 	}
 	proto := client.ConnectionState().NegotiatedProtocol
-	conf := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: w.s.Roots(), ServerName: pubHost}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: w.s.Roots(), ServerName: w.host}
 	if proto != "" {
 		conf.NextProtos = []string{proto}
 	}
@@ -276,7 +285,7 @@ func framePiece(r io.Reader) (piece []byte, body bool, err error) {
 	return piece[:9+n], piece[3] == 0 && size > 1, err
 }
 
-// witness notes what became of the messages to the publication service.
+// witness notes what became of the messages to that service.
 type witness struct {
 	*http.Transport
 	w *wire
@@ -284,7 +293,7 @@ type witness struct {
 
 // RoundTrip passes on.
 func (t witness) RoundTrip(r *http.Request) (*http.Response, error) {
-	if !strings.HasPrefix(r.URL.Host, pubHost) {
+	if !strings.HasPrefix(r.URL.Host, t.w.host) {
 		return t.Transport.RoundTrip(r)
 	}
 	var mu sync.Mutex
@@ -328,10 +337,14 @@ func (sc *scene) mailOver(w *wire, h2 bool, room *mailroom) (*letters, *http.Tra
 	return m, tr
 }
 
+// practiceOver opens Recip-e of a connector-like client on a wire.
+func (sc *scene) practiceOver(w *wire) *plainRecipe {
+	sc.Helper()
+	return sc.practice(connectorOptions{dial: w.dial, roots: w.pool})
+}
+
 // connectorOver opens the mail of a connector-like client on a wire.
 func (sc *scene) connectorOver(w *wire, room *mailroom) *plainMail {
 	sc.Helper()
-	c := sc.process(connectorOptions{dial: w.dial})
-	c.java.transport.TLSClientConfig.RootCAs = w.pool
-	return c.mail(room)
+	return sc.process(connectorOptions{dial: w.dial, roots: w.pool}).mail(room)
 }

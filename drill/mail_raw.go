@@ -35,18 +35,14 @@ type plainMail struct {
 
 // joinMailNaive sends and reads as the naive client does everything.
 func joinMailNaive(s *sandbox.Sandbox, o *sandbox.Organisation, room *mailroom) (correspondent, error) {
-	c, err := joinNaive(s, o)
+	n, err := startNaive(s, atPharmacy(o))
 	if err != nil {
 		return nil, err
-	}
-	n, ok := c.(*naive)
-	if !ok {
-		return nil, errNoAnswer
 	}
 	m := &plainMail{room: room, end: n.close}
 	m.ask = func(ctx context.Context, service, action string, body []byte) (p *xmltree.Node, err error) {
 		for range naiveTries {
-			if p, err = n.post(ctx, s.URL(service, 0), action, body); err == nil {
+			if p, err = n.post(ctx, service, action, body, secured); err == nil {
 				return p, nil
 			}
 		}
@@ -80,24 +76,42 @@ func (c *connector) mail(room *mailroom) *plainMail {
 	}}
 }
 
-// post sends a message once and returns what the answer holds.
-func (c *naive) post(ctx context.Context, url, action string, body []byte) (*xmltree.Node, error) {
-	ctx, cancel := context.WithTimeout(ctx, naiveTimeout)
-	defer cancel()
+// How a message is protected.
+type protection bool
+
+const (
+	secured protection = true  // signed, with the token of the session
+	bare    protection = false // as it is: the ETK depot, new keys of the key service
+)
+
+// message is an envelope as it travels.
+func (c *naive) message(ctx context.Context, body []byte, how protection) ([]byte, error) {
+	if how == bare {
+		return wsse.Plain(body)
+	}
 	tok, err := c.p.Tokens.Token(ctx)
 	if err != nil {
 		return nil, err
 	}
-	msg, err := wsse.HolderOfKey(body, tok.Raw, tok.ID, wsse.Credential{Certificate: tok.Credential.Certificate, Signer: tok.Credential.Signer}, wsse.Stamp{Now: time.Now()})
+	return wsse.HolderOfKey(body, tok.Raw, tok.ID, wsse.Credential{Certificate: tok.Credential.Certificate, Signer: tok.Credential.Signer}, wsse.Stamp{Now: time.Now()})
+}
+
+// post sends a message once and returns what the answer holds.
+func (c *naive) post(ctx context.Context, service, action string, body []byte, how protection) (*xmltree.Node, error) {
+	ctx, cancel := context.WithTimeout(ctx, naiveTimeout)
+	defer cancel()
+	msg, err := c.message(ctx, body, how)
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(msg))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.urls[service], bytes.NewReader(msg))
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Content-Type", soap.ContentType)
-	req.Header.Set("SOAPAction", `"`+action+`"`)
+	if action != "" {
+		req.Header.Set("SOAPAction", `"`+action+`"`)
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, err

@@ -40,15 +40,23 @@ type naive struct {
 }
 
 func joinNaive(s *sandbox.Sandbox, o *sandbox.Organisation) (counter, error) {
-	cfg, err := configFor(s, o)
+	c, err := startNaive(s, atPharmacy(o))
 	if err != nil {
 		return nil, err
 	}
-	c := &naive{user: cfg, http: &http.Client{Transport: transport(s, naiveTimeout)}, ask: newQuestions(o), urls: map[string]string{}}
-	for _, id := range []string{serviceCheck, ServiceApp} {
+	return c, nil
+}
+
+func startNaive(s *sandbox.Sandbox, at station) (*naive, error) {
+	cfg, err := at.config(s)
+	if err != nil {
+		return nil, err
+	}
+	c := &naive{user: cfg, http: &http.Client{Transport: transport(s, naiveTimeout)}, ask: newQuestions(at.org), urls: map[string]string{}}
+	for id := range s.Services() {
 		c.urls[id] = s.URL(id, 0)
 	}
-	if c.user.Login, err = source(o.Holder.EID()); err != nil {
+	if c.user.Login, err = source(at.person.EID()); err != nil {
 		return nil, err
 	}
 	c.p, err = ehealth.Open(context.Background(), cfg)

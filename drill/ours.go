@@ -123,25 +123,29 @@ func configFor(s *sandbox.Sandbox, o *sandbox.Organisation) (ehealth.Config, err
 	if err != nil {
 		return ehealth.Config{}, err
 	}
-	services := make(map[string][]resilience.Endpoint)
-	for id, eps := range s.Services() {
-		for _, e := range eps {
-			services[id] = append(services[id], resilience.Endpoint(e))
-		}
-	}
-	return ehealth.Config{
-		Environment: ehealth.Sandbox,
-		Software:    ehealth.Software{Name: "Drill/1.0", Contact: "support@example.be", Licence: insurability.NewLicence("drill", "drill")},
-		Identity:    hok, Login: login,
+	return baseConfig(s, ehealth.Config{
+		Identity: hok, Login: login,
 		Caller: insurability.Caller{
 			Quality: identity.Pharmacy, NIHII: number, Name: o.Name,
 			Holder: &insurability.Holder{NIHII: o.Holder.NIHII, Name: o.Holder.Name(), SSIN: o.Holder.SSIN},
 		},
-		Trust:         ehealth.Trust{TLS: s.Roots(), STS: s.Roots()},
-		Services:      services,
-		TokenValidity: tokenValidity,
-		Transport:     transport(s, connectLimit),
-	}, nil
+	}), nil
+}
+
+// baseConfig adds what is the same for everybody.
+func baseConfig(s *sandbox.Sandbox, cfg ehealth.Config) ehealth.Config {
+	cfg.Services = make(map[string][]resilience.Endpoint)
+	for id, eps := range s.Services() {
+		for _, e := range eps {
+			cfg.Services[id] = append(cfg.Services[id], resilience.Endpoint(e))
+		}
+	}
+	cfg.Environment = ehealth.Sandbox
+	cfg.Software = ehealth.Software{Name: "Drill/1.0", Contact: "support@example.be", Licence: insurability.NewLicence("drill", "drill")}
+	cfg.Trust = ehealth.Trust{TLS: s.Roots(), STS: s.Roots()}
+	cfg.TokenValidity = tokenValidity
+	cfg.Transport = transport(s, connectLimit)
+	return cfg
 }
 
 // connectLimit is that of the platform's own transport, which cannot reach a sandbox without sockets.
