@@ -377,7 +377,7 @@ func (c *codec) key(local string, v *ResponseKey) {
 			if v.IsZero() {
 				return "", errMissing
 			}
-			return base64.StdEncoding.EncodeToString(v.k[:]), nil
+			return base64.StdEncoding.EncodeToString(v.Bytes()), nil
 		},
 		func(s string) error {
 			b, err := parseBase64(s)

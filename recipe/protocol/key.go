@@ -23,14 +23,16 @@ var (
 
 // ResponseKey is the key that the client puts into a request and with which the server seals the answer: 24 bytes for
 // triple DES in ECB mode with PKCS#5 padding and no vector, as the protocol demands (dossier 04 section 9.4). A fresh key
-// per attempt ties the answer to the request. It is never printed.
-type ResponseKey struct{ k *[KeySize]byte }
+// per attempt ties the answer to the request. It is never printed: a struct that holds one in an unexported field shows an
+// address.
+type ResponseKey struct{ k *string } // behind a pointer to a string: fmt follows those to arrays
 
 // NewResponseKey makes a random key.
 func NewResponseKey() ResponseKey {
 	var k [KeySize]byte
 	_, _ = rand.Read(k[:]) // never fails
-	return ResponseKey{&k}
+	s := string(k[:])
+	return ResponseKey{&s}
 }
 
 // ParseResponseKey makes a key of 24 bytes, which it copies.
@@ -38,8 +40,8 @@ func ParseResponseKey(b []byte) (ResponseKey, error) {
 	if len(b) != KeySize {
 		return ResponseKey{}, errors.New("recipe: a response key has 24 bytes")
 	}
-	k := [KeySize]byte(b)
-	return ResponseKey{&k}, nil
+	s := string(b)
+	return ResponseKey{&s}, nil
 }
 
 // IsZero tells that there is no key.
@@ -58,7 +60,7 @@ func (k ResponseKey) Bytes() []byte {
 	if k.k == nil {
 		return nil
 	}
-	return bytes.Clone(k.k[:])
+	return []byte(*k.k)
 }
 
 // Decrypt opens the SecuredContent of an answer, after base64 decoding. It fails with [ErrCipherLength] or [ErrPadding].
@@ -71,7 +73,7 @@ func (k ResponseKey) Decrypt(sealed []byte) ([]byte, error) {
 	if k.k == nil {
 		return nil, ErrPadding
 	}
-	b, err := des.NewTripleDESCipher(k.k[:])
+	b, err := des.NewTripleDESCipher(k.Bytes())
 	if err != nil {
 		return nil, fmt.Errorf("recipe: triple DES: %w", err)
 	}
@@ -96,7 +98,7 @@ func (k ResponseKey) Encrypt(plain []byte) ([]byte, error) {
 	if k.k == nil {
 		return nil, errors.New("recipe: no response key")
 	}
-	b, err := des.NewTripleDESCipher(k.k[:])
+	b, err := des.NewTripleDESCipher(k.Bytes())
 	if err != nil {
 		return nil, fmt.Errorf("recipe: triple DES: %w", err)
 	}
