@@ -14,6 +14,7 @@ import (
 
 	"github.com/ehealth-continuity/ehealth/identity"
 	"github.com/ehealth-continuity/ehealth/internal/cms"
+	"github.com/ehealth-continuity/ehealth/internal/oracle"
 	"github.com/ehealth-continuity/ehealth/internal/xmltree"
 )
 
@@ -244,8 +245,14 @@ func (w *rxWorld) rxCreate(d rxDraft) *rxRequest {
 	or(&d.outerKey, b64([]byte(d.keyID)))
 	var b strings.Builder
 	for _, f := range [][2]string{
-		{"patientId", d.patient}, {"prescription", d.sealed}, {"prescriptionType", d.typ}, {"feedbackRequested", "true"}, {"keyId", d.keyID},
-		{"expirationDate", d.expires}, {"vision", d.vision}, {"visionOtherPrescribers", d.others},
+		{"patientId", d.patient},
+		{"prescription", d.sealed},
+		{"prescriptionType", d.typ},
+		{"feedbackRequested", "true"},
+		{"keyId", d.keyID},
+		{"expirationDate", d.expires},
+		{"vision", d.vision},
+		{"visionOtherPrescribers", d.others},
 	} {
 		if f[0] != d.without && (f[1] != "" || !strings.HasPrefix(f[0], "vision")) {
 			fmt.Fprintf(&b, "<%s>%s</%s>", f[0], f[1], f[0])
@@ -321,5 +328,74 @@ func TestRecipeLife(t *testing.T) {
 	}
 	if rs := w.rxSend(w.pharmacies[0], rxWith("markAsArchived", rid)); rs.Status != http.StatusOK && rs.Status != 0 || rs.Effect != "" {
 		t.Errorf("archived again: %d %q", rs.Status, rs.Effect)
+	}
+}
+
+// rxRID is the RID of the answer to a create, for goroutines.
+func rxRID(t testing.TB, q *rxRequest, rs *response) string {
+	doc, err := xmltree.Parse(rs.Body, xmltree.Limits{})
+	if err != nil {
+		t.Error(err)
+		return ""
+	}
+	for n := range doc.Descendants() {
+		if !n.Is("", "SecuredContent") {
+			continue
+		}
+		sealed, err := base64.StdEncoding.DecodeString(textOf(n))
+		if err != nil {
+			t.Error(err)
+			return ""
+		}
+		result, err := xmltree.Parse(rxDecrypt(t, q.key, sealed), xmltree.Limits{})
+		if err != nil {
+			t.Error(err)
+			return ""
+		}
+		return textOf(result.Child("", "rid"))
+	}
+	return ""
+}
+
+// rxValid checks the answers so far with the schemas: the official ones, and the derived ones for what those do not have. Of
+// answers that look alike only some are checked. Results without content are not valid where content is required; an
+// official answer to a refused call looks so all the same (dossier 04 section 17).
+func (w *rxWorld) rxValid() {
+	w.t.Helper()
+	const required = "createPrescriptionResult getPrescriptionForPrescriberResult getPrescriptionForExecutorResultSealed listPrescriptionsResult"
+	dir := func(elem ...string) string {
+		return oracle.Shared(w.t, append([]string{"schemas", "recipe"}, elem...)...)
+	}
+	seen := map[string]int{}
+	check := func(a rxAnswer, outer bool) {
+		n := parsed(w.t, a.doc)
+		code := textOf(nodeAt(n, "", "status", "code"))
+		key := n.Local() + code + string(a.role)
+		if seen[key]++; seen[key] > 2 || (code == "300" && strings.Contains(required, n.Local())) {
+			return
+		}
+		schema := dir("wsdl", "recipe-central-system-unsealed", "XSD", "Unsealed"+strings.TrimPrefix(rxPath(a.role), pathRecipe)+"ServicesV4_schema1.xsd")
+		switch {
+		case outer && n.Local() == "ListPrescriptionsResponse":
+			schema = dir("derived", "recipe-protocol-2023-derived.xsd")
+		case outer:
+			schema = dir("wsdl", "ehealth-recipe-services", "WSDL", "recipeservices_protocol-4_0.xsd")
+		case n.Local() == "listPrescriptionsResult":
+			schema = dir("derived", "recipe-prescriber-2023-derived.xsd")
+		case n.Local() == "getPrescriptionForExecutorResultSealed":
+			schema = dir("derived", "recipe-executor-derived.xsd")
+		}
+		if err := oracle.XSDError(w.t, schema, a.doc); err != nil {
+			w.t.Errorf("%s: %v", n.Local(), err)
+		}
+	}
+	for _, a := range w.outer {
+		check(a, true)
+	}
+	for _, a := range w.inner {
+		check(a, false)
+	}
+	if len(seen) == 0 {
+		w.t.Error("no answers to check")
 	}
 }
