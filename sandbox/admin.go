@@ -33,6 +33,7 @@ func (s *Sandbox) adminHandler() http.Handler {
 	mux.HandleFunc("GET /admin/state", s.adminState)
 	mux.HandleFunc("POST /admin/list", s.adminList)
 	s.adminMailRoutes(mux)
+	s.adminRecipeRoutes(mux)
 	return guardAdmin(mux)
 }
 

@@ -22,7 +22,8 @@ import (
 // The service asks for them when it has found out who calls and what for; of the first four the first that fires decides.
 // op limits a step to one operation, named as in the SOAPAction with a small first letter. exec is the probability that the
 // operation is executed all the same; with corrupt and missing it always is. Delays before and after the execution are slow
-// with and without late=1.
+// with and without late=1, a key that the key service refuses is refuse_auth on kgss. key_rotate may stand on these services
+// as well as on etk: either way it is the depot's token and the key that Recip-e opens with.
 
 // InnerStatus: the answer has an inner status that is not success.
 type InnerStatus struct {

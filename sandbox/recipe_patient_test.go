@@ -222,8 +222,8 @@ func TestRecipePatientRole(t *testing.T) {
 	w.refusedWith(w.rxSend(w.login(0), rxOf("getPrescription", "BEP000000000")), "SOA-01002")
 }
 
-// TestRecipeVision: what pharmacies find by the patient, and that a RID opens everything.
-func TestRecipeVision(t *testing.T) {
+// TestRecipePatientVision: what pharmacies find by the patient, and that a RID opens everything.
+func TestRecipePatientVision(t *testing.T) {
 	w := newHomeWorld(t)
 	defer w.conform()
 	rid := w.rxCreated(rxDraft{})

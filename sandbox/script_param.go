@@ -58,7 +58,7 @@ func (s Step) normal() (Step, error) {
 // onlyOn lists the kinds that make sense on certain services only.
 var onlyOn = map[string][]string{
 	"list":       {"servicelist"},
-	"key_rotate": {"etk"},
+	"key_rotate": {"etk", "recipe-presc", "recipe-exec", "recipe-direct"},
 	"poison":     {"ehbox-cons"},
 	"inner":      recipeGrammar,
 	"outer":      recipeGrammar,
