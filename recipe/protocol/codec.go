@@ -296,6 +296,19 @@ func present(s string, n need) (string, error) {
 	return s, nil
 }
 
+// filled is set for values that cannot be empty: nothing leaves the value absent, which is reported unless optional.
+func filled(n need, set func(string) error) func(string) error {
+	return func(s string) error {
+		if s = trim(s); s != "" {
+			return set(s)
+		}
+		if n != optional {
+			return errMissing
+		}
+		return nil
+	}
+}
+
 // text handles a leaf of any string type. What is read is copied: a value must not keep the whole message alive.
 func text[T ~string](c *codec, local string, v *T, n need) {
 	c.leaf(local, n,
@@ -314,55 +327,40 @@ func (c *codec) private(local string, v *identity.Private, n need) {
 func (c *codec) person(local string, v *identity.Private, n need) {
 	c.leaf(local, n,
 		func() (string, error) { return present(v.Reveal(), n) },
-		func(s string) error { *v = identity.Hide(padSSIN(s)); return nil })
+		filled(n, func(s string) error { *v = identity.Hide(padSSIN(s)); return nil }))
 }
 
 // party handles the number of a care provider in an answer: zeros that a numeric type lost are put back.
 func (c *codec) party(local string, v *identity.Private, n need) {
 	c.leaf(local, n,
 		func() (string, error) { return present(v.Reveal(), n) },
-		func(s string) error { *v = identity.Hide(padNIHII(s)); return nil })
+		filled(n, func(s string) error { *v = identity.Hide(padNIHII(s)); return nil }))
 }
 
 func (c *codec) ssin(local string, v *identity.SSIN, n need) {
 	c.leaf(local, n,
 		func() (string, error) { return present(v.Reveal(), n) },
-		func(s string) (err error) {
-			if s = padSSIN(s); s != "" {
-				*v, err = identity.ParseSSIN(s)
-			}
-			return err
-		})
+		filled(n, func(s string) (err error) { *v, err = identity.ParseSSIN(padSSIN(s)); return err }))
 }
 
 func (c *codec) nihii(local string, v *identity.NIHII, n need) {
 	c.leaf(local, n,
 		func() (string, error) { return present(v.Reveal(), n) },
-		func(s string) (err error) {
-			if s = padNIHII(s); s != "" {
-				*v, err = identity.ParseNIHIILenient(s)
-			}
-			return err
-		})
+		filled(n, func(s string) (err error) { *v, err = identity.ParseNIHIILenient(padNIHII(s)); return err }))
 }
 
-func setRID(v *identity.RID) func(string) error {
-	return func(s string) (err error) {
-		if s = trim(s); s != "" {
-			*v, err = identity.ParseRIDLenient(strings.Clone(s))
-		}
-		return err
-	}
+func setRID(v *identity.RID, n need) func(string) error {
+	return filled(n, func(s string) (err error) { *v, err = identity.ParseRIDLenient(strings.Clone(s)); return err })
 }
 
 func (c *codec) rid(local string, v *identity.RID, n need) {
-	c.leaf(local, n, func() (string, error) { return present(v.Reveal(), n) }, setRID(v))
+	c.leaf(local, n, func() (string, error) { return present(v.Reveal(), n) }, setRID(v, n))
 }
 
 // rids handles a repeated RID.
 func (c *codec) rids(local string, v *[]identity.RID) {
 	many(c, v, func(r *identity.RID, c *codec) {
-		c.content(wanted, func() (string, error) { return present(r.Reveal(), must) }, setRID(r))
+		c.content(wanted, func() (string, error) { return present(r.Reveal(), must) }, setRID(r, wanted))
 	}, local)
 	if c.writing() {
 		return
@@ -395,7 +393,7 @@ func (c *codec) key(local string, v *ResponseKey) {
 func (c *codec) bytes(local string, v *[]byte, n need) {
 	c.leaf(local, n,
 		func() (string, error) { return present(base64.StdEncoding.EncodeToString(*v), n) },
-		func(s string) (err error) { *v, err = parseBase64(s); return err })
+		filled(n, func(s string) (err error) { *v, err = parseBase64(s); return err }))
 }
 
 // parseBase64 accepts line breaks and missing padding; nothing gives nil.
@@ -421,23 +419,13 @@ func parseBase64(s string) ([]byte, error) {
 func (c *codec) date(local string, v *Date, n need) {
 	c.leaf(local, n,
 		func() (string, error) { return present(v.String(), n) },
-		func(s string) (err error) {
-			if s = trim(s); s != "" {
-				*v, err = parseDate(s)
-			}
-			return err
-		})
+		filled(n, func(s string) (err error) { *v, err = parseDate(s); return err }))
 }
 
 func (c *codec) time(local string, v *time.Time, n need) {
 	c.leaf(local, n,
 		func() (string, error) { return present(formatTime(*v), n) },
-		func(s string) (err error) {
-			if s = trim(s); s != "" {
-				*v, err = parseTime(s)
-			}
-			return err
-		})
+		filled(n, func(s string) (err error) { *v, err = parseTime(s); return err }))
 }
 
 func (c *codec) boolean(local string, v *bool, n need) {
@@ -478,7 +466,7 @@ func (c *codec) number(local string, v *int) {
 func (c *codec) status(local string, v *PrescriptionStatus, n need) {
 	c.leaf(local, n,
 		func() (string, error) { return present(string(*v), n) },
-		func(s string) (err error) { *v, err = parseStatus(s); return err })
+		filled(n, func(s string) (err error) { *v, err = parseStatus(s); return err }))
 }
 
 // attr handles an attribute of the current element; an empty one is not written.

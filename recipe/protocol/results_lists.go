@@ -33,7 +33,7 @@ type ListedPrescription struct {
 }
 
 func (p *ListedPrescription) wire(c *codec) {
-	c.attr("rid", wanted, p.RID.Reveal, setRID(&p.RID))
+	c.attr("rid", wanted, p.RID.Reveal, setRID(&p.RID, wanted))
 	c.attr("status", wanted, func() string { return string(p.Status) },
 		func(s string) (err error) { p.Status, err = parseStatus(s); return err })
 	c.attrDate("date", &p.Date, wanted)
