@@ -118,7 +118,7 @@ func (p *prescription) timestamped(signature []byte) ([]byte, error) {
 	w.Leaf("", "prescriptionType", p.typ)
 	w.Leaf("", "patientId", p.patient)
 	w.Start("", "prescriberId")
-	w.Attr("", "IdType", "NIHII")
+	w.Attr("", "IdType", "NIHII11")
 	w.Attr("", "Type", p.kind)
 	w.Text(p.prescriber)
 	w.End()
