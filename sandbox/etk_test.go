@@ -87,7 +87,7 @@ func TestETKDepot(t *testing.T) {
 		{"NIHII11", doctor.NIHII.Full(), "-", ours},
 		{"NIHII", doctor.NIHII.Full(), "-", "INVALID_NIHII_NUMBER"},
 		{"SSIN", "1" + doctor.SSIN.Reveal()[1:], "-", "INVALID_SSIN_NUMBER"},
-		{"SSIN", "85073199704", "-", "NO_MATCHING_ETK"},
+		{"SSIN", "00000000196", "-", "NO_MATCHING_ETK"},
 		{"NIHII-HOSPITAL", hospital.Number, "-", theirs},
 		{"NIHII-PHARMACY", hospital.Number, "-", "NO_MATCHING_ETK"},
 		{"CBE", eHealthCBE, "KGSS", service(eHealthCBE, "KGSS")},
