@@ -1,0 +1,268 @@
+package kmehr
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/ehealth-continuity/ehealth/internal/xmltree"
+)
+
+// Versions of code tables that the assert rules fix (dossier 04 section 12.3).
+const (
+	svHCParty     = "1.15"
+	svAddress     = "1.1"
+	svTelecom     = "1.0"
+	svTransaction = "1.13"
+	svHeading     = "1.2"
+	svItem        = "1.11"
+	svLifecycle   = "1.9"
+	svPeriodicity = "1.1"
+	svCountry     = "1.2"
+	svSex         = "1.1"
+)
+
+// Versions of code tables that neither schema nor rules fix.
+const (
+	svTimeUnit = "2.1"
+	svRoute    = "2.0"
+	svUnit     = "1.0" // also of administration units, day periods, week days, prefixes
+)
+
+type builder struct {
+	*xmltree.Writer
+	p *Prescription
+}
+
+// build writes the document, child after child in the order of the schema, with what was read and has no field in between.
+func build(p *Prescription) ([]byte, error) {
+	b := &builder{xmltree.NewWriter(), p}
+	b.Start("", "kmehrmessage")
+	b.NS("", Namespace)
+	b.header()
+	b.folder()
+	b.End()
+	return b.Bytes()
+}
+
+// parts are the children of one element by name.
+type parts map[string]func()
+
+// container writes an element whose children come in schema order. An extra element takes the place of a child that can stand
+// there only once.
+func (b *builder) container(name, typ string, children parts, extra []Element) {
+	b.Start("", name)
+	t := schema[typ]
+	for _, child := range t.order {
+		instead := false
+		for _, e := range extra {
+			if e.under == name && e.name == child {
+				b.Raw([]byte(e.xml.Reveal()))
+				instead = instead || t.single[child]
+			}
+		}
+		if write := children[child]; write != nil && !instead {
+			write()
+		}
+	}
+	b.End()
+}
+
+func (b *builder) code(name, system, version, value string) {
+	b.Start("", name)
+	b.Attr("", "S", system)
+	b.Attr("", "SV", version)
+	b.Text(value)
+	b.End()
+}
+
+func (b *builder) cd(system, version, value string) { b.code("cd", system, version, value) }
+
+func (b *builder) id(system, value string) { b.code("id", system, "1.0", value) }
+
+// wrapped is an element around one code.
+func (b *builder) wrapped(name, system, version, value string) {
+	if value == "" {
+		return
+	}
+	b.Start("", name)
+	b.cd(system, version, value)
+	b.End()
+}
+
+func (b *builder) text(name string, t Text) {
+	if t.IsZero() {
+		return
+	}
+	b.Start("", name)
+	b.Attr("", "L", t.Lang)
+	b.Text(t.Text.Reveal())
+	b.End()
+}
+
+func (b *builder) optional(name, value string) {
+	if value != "" {
+		b.Leaf("", name, value)
+	}
+}
+
+func (b *builder) date() { b.Leaf("", "date", b.p.Created.Format(time.DateOnly)) }
+func (b *builder) time() { b.Leaf("", "time", b.p.Created.Format(time.TimeOnly)) }
+
+func (b *builder) header() {
+	b.container("header", "header", parts{
+		"standard":       func() { b.wrapped("standard", "CD-STANDARD", StandardVersion, Standard) },
+		"id":             b.headerIDs,
+		"date":           b.date,
+		"time":           b.time,
+		"sender":         b.sender,
+		"recipient":      b.recipient,
+		"externalsource": b.source,
+	}, b.p.Extra)
+}
+
+func (b *builder) headerIDs() {
+	b.id("ID-KMEHR", b.p.ID.Reveal())
+	b.Start("", "id")
+	b.Attr("", "S", "LOCAL")
+	b.Attr("", "SL", b.p.Software.Name)
+	b.Attr("", "SV", b.p.Software.Version)
+	b.Text(b.p.LocalID.Reveal())
+	b.End()
+}
+
+func (b *builder) sender() {
+	b.Start("", "sender")
+	b.Start("", "hcparty")
+	if h := b.p.Hospital; h != nil {
+		b.id("ID-HCPARTY", h.NIHII.Full())
+		b.cd("CD-HCPARTY", svHCParty, "orghospital")
+		b.Leaf("", "name", h.Name.Reveal())
+	} else {
+		b.authorNames()
+	}
+	b.End()
+	b.Start("", "hcparty")
+	b.cd("CD-HCPARTY", svHCParty, "application")
+	b.Leaf("", "name", b.p.Software.Name)
+	b.telecom("phone", b.p.Software.Phone)
+	b.telecom("email", b.p.Software.Email)
+	b.End()
+	b.End()
+}
+
+func (b *builder) authorNames() {
+	a := b.p.Author
+	b.id("ID-HCPARTY", a.NIHII.Full())
+	b.cd("CD-HCPARTY", svHCParty, string(a.Profession))
+	if a.FamilyName.IsZero() {
+		b.Leaf("", "name", a.Name.Reveal())
+		return
+	}
+	b.Leaf("", "firstname", a.FirstName.Reveal())
+	b.Leaf("", "familyname", a.FamilyName.Reveal())
+}
+
+func (b *builder) telecom(kind, number string) {
+	b.Start("", "telecom")
+	b.cd("CD-ADDRESS", svAddress, "work")
+	b.cd("CD-TELECOM", svTelecom, kind)
+	b.Leaf("", "telecomnumber", number)
+	b.End()
+}
+
+func (b *builder) recipient() {
+	b.Start("", "recipient")
+	b.Start("", "hcparty")
+	b.id("ID-HCPARTY", "RECIPE")
+	b.cd("CD-HCPARTY", svHCParty, "orgpublichealth")
+	b.Leaf("", "name", "Recip-e")
+	b.End()
+	b.End()
+}
+
+func (b *builder) source() {
+	b.Start("", "externalsource")
+	b.Start("", "source")
+	b.cd("CD-EXTERNALSOURCE", "1.0", b.p.Source.Name)
+	b.Leaf("", "version", b.p.Source.Version)
+	b.End()
+	b.End()
+}
+
+func (b *builder) folder() {
+	b.container("folder", "folder", parts{
+		"id":          func() { b.id("ID-KMEHR", "1") },
+		"patient":     b.patient,
+		"transaction": b.transaction,
+	}, b.p.Extra)
+}
+
+func (b *builder) patient() {
+	p := b.p.Patient
+	b.container("patient", "person", parts{
+		"id":         func() { b.id("ID-PATIENT", p.SSIN.Reveal()) },
+		"firstname":  func() { b.Leaf("", "firstname", p.FirstName.Reveal()) },
+		"familyname": func() { b.Leaf("", "familyname", p.FamilyName.Reveal()) },
+		"birthdate": func() {
+			b.Start("", "birthdate")
+			b.Leaf("", dayElement(p.Birth), p.Birth.Reveal())
+			b.End()
+		},
+		"sex": func() { b.wrapped("sex", "CD-SEX", svSex, string(p.Sex)) },
+	}, b.p.Extra)
+}
+
+// dayElement is the name under which a day of that precision is written.
+func dayElement(d Day) string {
+	switch _, month, day := d.Date(); {
+	case month == 0:
+		return "year"
+	case day == 0:
+		return "yearmonth"
+	}
+	return "date"
+}
+
+func (b *builder) transaction() {
+	b.container("transaction", "transaction", parts{
+		"id":     func() { b.id("ID-KMEHR", "1") },
+		"cd":     func() { b.cd("CD-TRANSACTION", svTransaction, "pharmaceuticalprescription") },
+		"date":   b.date,
+		"time":   b.time,
+		"author": b.author,
+
+		"iscomplete":     func() { b.Leaf("", "iscomplete", "true") },
+		"isvalidated":    func() { b.Leaf("", "isvalidated", "true") },
+		"expirationdate": func() { b.Leaf("", "expirationdate", b.p.Expires.Reveal()) },
+		"heading":        b.heading,
+	}, b.p.Extra)
+}
+
+func (b *builder) author() {
+	a := b.p.Author
+	b.Start("", "author")
+	b.Start("", "hcparty")
+	b.authorNames()
+	b.Start("", "address")
+	b.cd("CD-ADDRESS", svAddress, "work")
+	b.wrapped("country", "CD-FED-COUNTRY", svCountry, a.Address.Country)
+	b.optional("zip", a.Address.Zip.Reveal())
+	b.optional("city", a.Address.City.Reveal())
+	b.optional("street", a.Address.Street.Reveal())
+	b.optional("housenumber", a.Address.Number.Reveal())
+	b.optional("postboxnumber", a.Address.Box.Reveal())
+	b.End()
+	b.telecom("phone", a.Phone.Reveal())
+	b.End()
+	b.End()
+}
+
+func (b *builder) heading() {
+	b.Start("", "heading")
+	b.id("ID-KMEHR", "1")
+	b.cd("CD-HEADING", svHeading, "prescription")
+	for k := range b.p.Items {
+		b.item(strconv.Itoa(k+1), &b.p.Items[k])
+	}
+	b.End()
+}

@@ -1,0 +1,382 @@
+package xpath
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/ehealth-continuity/ehealth/internal/xmltree"
+)
+
+// Eval computes the expression at an item of a document in at most steps steps: nodes looked at and operators applied.
+// The only error is ErrLimit.
+func (e *Expr) Eval(at Item, steps int) (Value, error) {
+	v, _, err := e.Run(at, steps)
+	return v, err
+}
+
+// Run is Eval that also tells how many steps were needed.
+func (e *Expr) Run(at Item, steps int) (v Value, used int, err error) {
+	r := &run{left: steps}
+	v = e.root.eval(r, scope{at, 1, 1})
+	if r.left < 0 {
+		return Value{}, steps, ErrLimit
+	}
+	return v, steps - r.left, nil
+}
+
+// run is the state of one evaluation. Once left is negative all loops end early and the result is void.
+type run struct {
+	left  int
+	order map[*xmltree.Node]int // made when nodes must be sorted
+}
+
+func (r *run) spend(n int) bool {
+	r.left -= n
+	return r.left >= 0
+}
+
+type scope struct {
+	item      Item
+	pos, size int
+}
+
+type expr interface{ eval(*run, scope) Value }
+
+type literal string
+
+func (l literal) eval(*run, scope) Value { return Value{kind: text, s: string(l)} }
+
+type number float64
+
+func (n number) eval(*run, scope) Value { return Value{kind: numeric, n: float64(n)} }
+
+type negation struct {
+	e     expr
+	minus bool
+}
+
+func (x *negation) eval(r *run, s scope) Value {
+	n := x.e.eval(r, s).Number()
+	if x.minus {
+		n = -n
+	}
+	return Value{kind: numeric, n: n}
+}
+
+type binaryExpr struct {
+	op          string
+	left, right expr
+}
+
+func (x *binaryExpr) eval(r *run, s scope) Value {
+	if !r.spend(1) {
+		return Value{}
+	}
+	a := x.left.eval(r, s)
+	switch x.op {
+	case "or":
+		return Value{b: a.Bool() || x.right.eval(r, s).Bool()}
+	case "and":
+		return Value{b: a.Bool() && x.right.eval(r, s).Bool()}
+	}
+	b := x.right.eval(r, s)
+	switch x.op {
+	case "+":
+		return Value{kind: numeric, n: a.Number() + b.Number()}
+	case "-":
+		return Value{kind: numeric, n: a.Number() - b.Number()}
+	case "*":
+		return Value{kind: numeric, n: a.Number() * b.Number()}
+	case "div":
+		return Value{kind: numeric, n: a.Number() / b.Number()}
+	case "mod":
+		return Value{kind: numeric, n: math.Mod(a.Number(), b.Number())}
+	}
+	return Value{b: r.compare(x.op, a, b)}
+}
+
+// compare follows section 3.4: a comparison with a set holds when it holds for a member of it.
+func (r *run) compare(op string, a, b Value) bool {
+	switch {
+	case a.kind == nodes && b.kind == boolean, a.kind == boolean && b.kind == nodes:
+		return compareAtoms(op, Value{b: a.Bool()}, Value{b: b.Bool()})
+	case a.kind == nodes:
+		for _, i := range a.set {
+			if !r.spend(1) || r.compare(op, Value{kind: text, s: i.text()}, b) {
+				return r.left >= 0
+			}
+		}
+		return false
+	case b.kind == nodes:
+		for _, i := range b.set {
+			if !r.spend(1) || r.compareOne(op, a, i) {
+				return r.left >= 0
+			}
+		}
+		return false
+	}
+	return compareAtoms(op, a, b)
+}
+
+func (r *run) compareOne(op string, a Value, i Item) bool {
+	return compareAtoms(op, a, Value{kind: text, s: i.text()})
+}
+
+type unionExpr struct{ left, right expr }
+
+func (x *unionExpr) eval(r *run, s scope) Value {
+	set := slices.Concat(x.left.eval(r, s).set, x.right.eval(r, s).set)
+	return Value{kind: nodes, set: r.sort(set)}
+}
+
+type filter struct {
+	e     expr
+	preds []expr
+}
+
+func (x *filter) eval(r *run, s scope) Value {
+	set := slices.Clone(x.e.eval(r, s).set)
+	for _, p := range x.preds {
+		set = r.keep(set, p)
+	}
+	return Value{kind: nodes, set: set}
+}
+
+// keep filters one list by a predicate, in place.
+func (r *run) keep(list []Item, pred expr) []Item {
+	out, size := list[:0], len(list)
+	for k, i := range list {
+		if !r.spend(1) {
+			return nil
+		}
+		v := pred.eval(r, scope{i, k + 1, size})
+		if v.kind == numeric && v.n == float64(k+1) || v.kind != numeric && v.Bool() {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+type axis uint8
+
+const (
+	axisChild axis = iota
+	axisAttribute
+	axisSelf
+	axisParent
+	axisDescendant
+	axisDescendantOrSelf
+)
+
+type test uint8
+
+const (
+	testName test = iota
+	testAny
+	testText
+	testNode
+)
+
+type step struct {
+	axis  axis
+	test  test
+	name  string
+	preds []expr
+}
+
+type location struct {
+	start    expr
+	absolute bool
+	steps    []step
+}
+
+func (x *location) eval(r *run, s scope) Value {
+	set := []Item{s.item}
+	switch {
+	case x.start != nil:
+		set = x.start.eval(r, s).set
+	case x.absolute:
+		set[0] = top(s.item)
+	}
+	for k := range x.steps {
+		set = r.step(&x.steps[k], set)
+	}
+	return Value{kind: nodes, set: set}
+}
+
+func top(i Item) Item {
+	n := i.node
+	for n.Parent() != nil {
+		n = n.Parent()
+	}
+	return Document(n)
+}
+
+func (r *run) step(s *step, from []Item) []Item {
+	var out []Item
+	for _, i := range from {
+		start := len(out)
+		out = r.walk(out, s, i)
+		part := out[start:]
+		for _, p := range s.preds {
+			part = r.keep(part, p)
+		}
+		out = out[:start+len(part)]
+		if r.left < 0 {
+			return nil
+		}
+	}
+	// From several nodes these axes may find a node twice, and those that follow them may find nodes out of order.
+	if len(from) > 1 && (s.axis != axisAttribute && s.axis != axisSelf) {
+		return r.sort(out)
+	}
+	return out
+}
+
+func (r *run) walk(out []Item, s *step, i Item) []Item {
+	switch s.axis {
+	case axisSelf:
+		return r.add(out, s, i)
+	case axisParent:
+		if up, ok := i.parent(); ok {
+			return r.add(out, s, up)
+		}
+	case axisAttribute:
+		if i.kind != isElement {
+			return out
+		}
+		for k := range i.node.Attrs() {
+			out = r.add(out, s, Item{i.node, k, isAttribute})
+		}
+	case axisChild:
+		for c := range r.children(i) {
+			out = r.add(out, s, c)
+		}
+	case axisDescendantOrSelf:
+		return r.below(r.add(out, s, i), s, i)
+	case axisDescendant:
+		return r.below(out, s, i)
+	}
+	return out
+}
+
+func (r *run) below(out []Item, s *step, i Item) []Item {
+	for c := range r.children(i) {
+		out = r.below(r.add(out, s, c), s, c)
+	}
+	return out
+}
+
+// children yields elements and text; comments and processing instructions are no nodes here.
+func (r *run) children(i Item) func(func(Item) bool) {
+	return func(yield func(Item) bool) {
+		switch i.kind {
+		case isDocument:
+			yield(Element(i.node))
+		case isElement:
+			for c := i.node.FirstChild(); c != nil && r.left >= 0; c = c.NextSibling() {
+				kind := isElement
+				switch c.Kind() {
+				case xmltree.Element:
+				case xmltree.Text:
+					kind = isText
+				default:
+					continue
+				}
+				if !yield(Item{node: c, kind: kind}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (r *run) add(out []Item, s *step, i Item) []Item {
+	if !r.spend(1) {
+		return out
+	}
+	principal := isElement
+	if s.axis == axisAttribute {
+		principal = isAttribute
+	}
+	switch s.test {
+	case testText:
+		if i.kind != isText {
+			return out
+		}
+	case testAny:
+		if i.kind != principal {
+			return out
+		}
+	case testName:
+		if i.kind != principal || i.name() != s.name {
+			return out
+		}
+	}
+	return append(out, i)
+}
+
+// sort brings a set into document order and drops what stands in it twice.
+func (r *run) sort(set []Item) []Item {
+	if len(set) < 2 || !r.spend(len(set)) {
+		return set
+	}
+	if r.order == nil {
+		r.order = map[*xmltree.Node]int{}
+		r.number(top(set[0]).node)
+	}
+	slices.SortStableFunc(set, r.before)
+	return slices.Compact(set)
+}
+
+func (r *run) number(n *xmltree.Node) {
+	if !r.spend(1) {
+		return
+	}
+	r.order[n] = len(r.order)
+	for c := range n.Children() {
+		r.number(c)
+	}
+}
+
+func (r *run) before(a, b Item) int {
+	if d := r.order[a.node] - r.order[b.node]; d != 0 {
+		return d
+	}
+	if d := int(a.kind) - int(b.kind); d != 0 {
+		return d
+	}
+	return a.attr - b.attr
+}
+
+type call struct {
+	f    function
+	args []expr
+}
+
+func (x *call) eval(r *run, s scope) Value {
+	if !r.spend(1) {
+		return Value{}
+	}
+	args := make([]Value, len(x.args))
+	for k, a := range x.args {
+		args[k] = a.eval(r, s)
+		if args[k].kind == text && !r.spend(len(args[k].s)/64) {
+			return Value{}
+		}
+	}
+	return x.f.apply(r, s, args)
+}
+
+// first returns the text of the first argument, or of the context node when there is none.
+func first(s scope, args []Value) string {
+	if len(args) > 0 {
+		return args[0].Text()
+	}
+	return s.item.text()
+}
+
+func normalize(s string) string {
+	return strings.Join(strings.FieldsFunc(s, func(c rune) bool { return strings.ContainsRune(space, c) }), " ")
+}

@@ -1,0 +1,200 @@
+package kmehr
+
+import (
+	"strings"
+
+	"github.com/ehealth-continuity/ehealth/identity"
+	"github.com/ehealth-continuity/ehealth/internal/xmltree"
+)
+
+// read fills the fields of a prescription from a document, whatever its state.
+func read(root *xmltree.Node) Prescription {
+	header, folder := child(root, "header"), child(root, "folder")
+	transaction := child(folder, "transaction")
+	p := Prescription{
+		Author:  readAuthor(down(transaction, "author", "hcparty")),
+		Patient: readPatient(child(folder, "patient")),
+		Expires: readDay(child(transaction, "expirationdate")),
+		Created: readInstant(clean(child(transaction, "date")), clean(child(transaction, "time"))),
+	}
+	for _, id := range children(header, "id") {
+		switch {
+		case attr(id, "S") == "ID-KMEHR" && p.ID.IsZero():
+			p.ID = Hide(clean(id))
+		case attr(id, "S") == "LOCAL" && p.LocalID.IsZero():
+			p.LocalID = Hide(clean(id))
+			p.Software.Name, p.Software.Version = attr(id, "SL"), attr(id, "SV")
+		}
+	}
+	readSender(&p, child(header, "sender"))
+	source := down(header, "externalsource", "source")
+	p.Source = Source{clean(child(source, "cd")), clean(child(source, "version"))}
+	heading := child(transaction, "heading")
+	for _, n := range children(heading, "item") {
+		p.Items = append(p.Items, readItem(n))
+	}
+	p.Extra = extras(header, "header", "standard", "id", "date", "time", "sender", "recipient", "externalsource")
+	p.Extra = append(p.Extra, extras(folder, "folder", "id", "patient", "transaction")...)
+	p.Extra = append(p.Extra, extras(child(folder, "patient"), "patient", "id", "firstname", "familyname", "birthdate", "sex")...)
+	p.Extra = append(p.Extra, extras(transaction, "transaction", "id", "cd", "date", "time", "author", "iscomplete", "isvalidated",
+		"expirationdate", "heading")...)
+	return p
+}
+
+// extras keeps the children of n that have no field.
+func extras(n *xmltree.Node, under string, known ...string) []Element {
+	if n == nil {
+		return nil
+	}
+	var all []Element
+next:
+	for c := range n.Elements() {
+		for _, name := range known {
+			if c.Local() == name {
+				continue next
+			}
+		}
+		all = append(all, keep(c, under))
+	}
+	return all
+}
+
+// keep writes an element anew, so that it stands for itself wherever it is put back.
+func keep(n *xmltree.Node, under string) Element {
+	w := xmltree.NewWriter()
+	copyNode(w, n)
+	xml, err := w.Bytes()
+	if err != nil {
+		// What was parsed can be written; if that should ever fail, the element is named and cannot be written back.
+		return Element{under: under, name: n.Local()}
+	}
+	return Element{under, n.Local(), Hide(string(xml))}
+}
+
+func copyNode(w *xmltree.Writer, n *xmltree.Node) {
+	w.Start(n.Prefix(), n.Local())
+	w.NS(n.Prefix(), n.Space())
+	for _, a := range n.Attrs() {
+		if a.Prefix != "" && a.Prefix != "xml" {
+			w.NS(a.Prefix, a.Space)
+		}
+	}
+	for _, a := range n.Attrs() {
+		w.Attr(a.Prefix, a.Local, a.Value)
+	}
+	for c := range n.Children() {
+		switch c.Kind() {
+		case xmltree.Element:
+			copyNode(w, c)
+		case xmltree.Text:
+			w.Text(c.Data())
+		}
+	}
+	w.End()
+}
+
+func readDay(n *xmltree.Node) Day {
+	d, err := ParseDay(clean(n))
+	if err != nil {
+		return Day{} // absent: Structure names the place
+	}
+	return d
+}
+
+// readMoment reads a moment that is a date, a month or a year, and nothing else.
+func readMoment(n *xmltree.Node) (Day, bool) {
+	var d Day
+	for c := range n.Elements() {
+		switch c.Local() {
+		case "date", "yearmonth", "year":
+			d = readDay(c)
+		default:
+			return d, false
+		}
+	}
+	return d, !d.IsZero()
+}
+
+func readAuthor(n *xmltree.Node) Author {
+	a := Author{
+		Profession: Profession(clean(child(n, "cd"))),
+		FirstName:  hidden(child(n, "firstname")),
+		FamilyName: hidden(child(n, "familyname")),
+		Name:       hidden(child(n, "name")),
+	}
+	for _, id := range children(n, "id") {
+		if attr(id, "S") == "ID-HCPARTY" {
+			a.NIHII = readNIHII(id)
+			break
+		}
+	}
+	ad := child(n, "address")
+	a.Address = Address{
+		Country: clean(down(ad, "country", "cd")),
+		Zip:     hidden(child(ad, "zip")),
+		City:    hidden(child(ad, "city")),
+		Street:  hidden(child(ad, "street")),
+		Number:  hidden(child(ad, "housenumber")),
+		Box:     hidden(child(ad, "postboxnumber")),
+	}
+	a.Phone = Hide(telecom(n, "phone"))
+	return a
+}
+
+func readNIHII(n *xmltree.Node) identity.NIHII {
+	v, err := identity.ParseNIHIILenient(clean(n))
+	if err != nil {
+		return identity.NIHII{} // absent: the rules about the author name the place
+	}
+	return v
+}
+
+// telecom returns the number of the first telecom of that kind.
+func telecom(n *xmltree.Node, kind string) string {
+	for _, t := range children(n, "telecom") {
+		for _, cd := range children(t, "cd") {
+			if attr(cd, "S") == "CD-TELECOM" && clean(cd) == kind {
+				return clean(child(t, "telecomnumber"))
+			}
+		}
+	}
+	return ""
+}
+
+func readSender(p *Prescription, sender *xmltree.Node) {
+	for _, party := range children(sender, "hcparty") {
+		switch clean(child(party, "cd")) {
+		case "orghospital":
+			p.Hospital = &Hospital{Name: hidden(child(party, "name"))}
+			if id := child(party, "id"); id != nil {
+				p.Hospital.NIHII = readNIHII(id)
+			}
+		case "application":
+			if name := clean(child(party, "name")); name != "" {
+				p.Software.Name = name
+			}
+			p.Software.Phone, p.Software.Email = telecom(party, "phone"), telecom(party, "email")
+		}
+	}
+}
+
+func readPatient(n *xmltree.Node) Patient {
+	p := Patient{FamilyName: hidden(child(n, "familyname")), Sex: Sex(clean(down(n, "sex", "cd")))}
+	for _, id := range children(n, "id") {
+		if s := attr(id, "S"); s == "ID-PATIENT" || s == "INSS" {
+			ssin, err := identity.ParseSSINLenient(clean(id))
+			if err == nil && p.SSIN.IsZero() {
+				p.SSIN = ssin
+			}
+		}
+	}
+	var first []string
+	for _, f := range children(n, "firstname") {
+		first = append(first, ownText(f))
+	}
+	p.FirstName = Hide(strings.Join(first, " "))
+	if birth := child(n, "birthdate"); birth != nil {
+		p.Birth, _ = readMoment(birth)
+	}
+	return p
+}
