@@ -79,7 +79,7 @@ func (t *TimestampedPrescription) wireContent(c *codec) {
 		attrText(c, "IdType", &t.PrescriberIDType, optional)
 		attrText(c, "Type", &t.PrescriberType, optional)
 		c.content(wanted, func() (string, error) { return present(t.PrescriberID.Reveal(), must) },
-			func(s string) error { t.PrescriberID = identity.Hide(padNIHII(s)); return nil })
+			filled(wanted, func(s string) error { t.PrescriberID = identity.Hide(padNIHII(s)); return nil }))
 	})
 	t.wireToken(c)
 	if !c.writing() {

@@ -202,7 +202,8 @@ const (
 )
 
 // Vision says which pharmacies find a prescription in the lists of the patient (dossier 04 section 11.3). Scanning the
-// RID overrides it. As it may name the pharmacy of a patient, it prints as "open", "locked" or "pharmacy".
+// RID overrides it. As it may name the pharmacy of a patient, it prints as "open", "locked" or "pharmacy"; where it stands
+// in an unexported field, package fmt cannot keep to that.
 type Vision string
 
 // The visions that do not name a pharmacy.
