@@ -1,0 +1,414 @@
+package recipe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ehealth-continuity/ehealth/fault"
+	"github.com/ehealth-continuity/ehealth/identity"
+	"github.com/ehealth-continuity/ehealth/internal/exchange"
+	"github.com/ehealth-continuity/ehealth/recipe/protocol"
+	"github.com/ehealth-continuity/ehealth/resilience/notice"
+	"github.com/ehealth-continuity/ehealth/resilience/outbox"
+)
+
+const opDispense = "recipe.dispense"
+
+// DispenseDays is how long a dispensing may wait for Recip-e: pharmacies have two months to send prescriptions to the
+// tarification office (dossier 06 B.4.3).
+const DispenseDays = 60
+
+// Dispenser is the pharmacy's side of Recip-e through an outbox: what was dispensed is confirmed exactly once, when Recip-e
+// answers at once and when it does not answer for days.
+//
+//	d, err := recipe.NewDispenser(executor)
+//	box, err := outbox.Open(ctx, store, keys, d.Handle()...)
+//	d.Use(box)
+//	got, err := d.Dispense(ctx, recipe.Dispensing{RID: rid, Items: items})
+//	if errors.Is(err, outbox.ErrQueued) {
+//		// dispense on the paper proof; show got.Notices; the rest happens by itself
+//	}
+//
+// It is safe for concurrent use.
+type Dispenser struct {
+	c        counter
+	reserve  bool
+	onReport func(Report)
+	box      atomic.Pointer[outbox.Box]
+
+	mu       sync.Mutex
+	ordered  bool               // what waits is due in the order of dispensing
+	reserved map[outbox.ID]bool // taken into process since Recip-e answers again
+	told     map[outbox.ID]Conflict
+}
+
+// DispenserOption changes a default of [NewDispenser].
+type DispenserOption func(*Dispenser) error
+
+// WithoutReservation leaves out putRidsInProcess. By default, when several dispensings wait and Recip-e answers again, all of
+// them are taken into process first, ten with each call, oldest first, so that no other pharmacy can dispense them meanwhile.
+func WithoutReservation() DispenserOption {
+	return func(d *Dispenser) error { d.reserve = false; return nil }
+}
+
+// WithReports calls f with every report, in the goroutine that found it; f must not block. After a crash it may be called
+// twice with the same one. [Dispenser.Reports] has them all.
+func WithReports(f func(Report)) DispenserOption {
+	return func(d *Dispenser) error { d.onReport = f; return nil }
+}
+
+// NewDispenser makes a Dispenser that speaks through x.
+func NewDispenser(x *Executor, opts ...DispenserOption) (*Dispenser, error) {
+	if x == nil {
+		return nil, reason("recipe: a dispenser needs an executor")
+	}
+	return newDispenser(x, opts)
+}
+
+func newDispenser(c counter, opts []DispenserOption) (*Dispenser, error) {
+	d := &Dispenser{c: c, reserve: true, reserved: map[outbox.ID]bool{}, told: map[outbox.ID]Conflict{}}
+	for _, o := range opts {
+		if err := o(d); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+// Use says which outbox the dispensings go through. It must have the handlers of [Dispenser.Handlers].
+func (d *Dispenser) Use(b *outbox.Box) { d.box.Store(b) }
+
+// ArchiveWhen says when a dispensing is archived by the Dispenser.
+type ArchiveWhen uint8
+
+// When to archive.
+const (
+	// ArchiveWaited: a dispensing that had to wait is archived with its confirmation, because it was made on the proof; one
+	// that Recip-e confirms at once is only delivered. It is the default.
+	ArchiveWaited ArchiveWhen = iota
+	// ArchiveNow: always with the confirmation.
+	ArchiveNow
+	// ArchiveNever: see [Dispenser.Archive].
+	ArchiveNever
+)
+
+// Dispensing is a prescription that was dispensed.
+type Dispensing struct {
+	// RID is what stands on the proof.
+	RID identity.RID
+	// Reference is the pharmacy's own, such as the number of the sale. It comes back in reports. At most 200 bytes.
+	Reference string
+	// At is when it was dispensed; zero = now.
+	At time.Time
+	// ForceMajeure marks a dispensing on the paper proof (dossier 04 section 15.1).
+	ForceMajeure bool
+	// Items are what was given, to be compared with what was prescribed; none = nothing is compared.
+	Items []DispensedItem
+	// Archive says when it is archived.
+	Archive ArchiveWhen
+	// Fetched is what [Executor.Get] gave, when it did: then it is not fetched again, and confirming is one request.
+	Fetched *Fetched
+}
+
+// DispensedState is how far a dispensing is.
+type DispensedState uint8
+
+// The states of a dispensing.
+const (
+	// DispensedConfirmed: Recip-e knows.
+	DispensedConfirmed DispensedState = iota + 1
+	// DispensedQueued: it is on disk, and is confirmed by itself when Recip-e answers.
+	DispensedQueued
+	// DispensedUnknown: it was sent without an answer. It is looked up and completed by itself.
+	DispensedUnknown
+	// DispensedConflict: it cannot be confirmed; see Report.
+	DispensedConflict
+)
+
+// String returns a lower-case English word.
+func (s DispensedState) String() string {
+	words := [...]string{"?", "confirmed", "queued", "unknown", "conflict"}
+	if int(s) >= len(words) {
+		return words[0]
+	}
+	return words[s]
+}
+
+// Dispensed is what became of a dispensing so far.
+type Dispensed struct {
+	State  DispensedState
+	ID     outbox.ID                   // of the item in the outbox
+	Before bool                        // it was known before this call: the same prescription was scanned twice
+	Status protocol.PrescriptionStatus // where the prescription stands; "" = not known
+	// Document is the prescription as Recip-e gave it, for the archive of the pharmacy; nil when it was not fetched by this
+	// dispensing. It opens with [Executor.Open].
+	Document *Document
+	// Report tells of a conflict, or of differences between what was prescribed and what was dispensed; nil = none.
+	Report *Report
+	// Notices are what to show to the person, in this order.
+	Notices []notice.Notice
+}
+
+// Dispense confirms a dispensing, or keeps it until it can be confirmed. With a nil error Recip-e knows it. When errors.Is says
+// outbox.ErrQueued or outbox.ErrUnknown there is a Dispensed too, whose State and Notices say so, and nothing is to be done.
+// After a conflict the error is a *fault.Error around a [*StateError], and Report is set.
+//
+// The same RID again is the same dispensing, until it was taken back with Undeliver. Dispense ends within ctx's deadline, at
+// most 15 s without one.
+func (d *Dispenser) Dispense(ctx context.Context, x Dispensing) (*Dispensed, error) {
+	rec, err := x.record()
+	if err != nil {
+		return nil, d.invalid(err)
+	}
+	return d.put(ctx, KindDispense, rec)
+}
+
+// Deliver marks a prescription that is in process at this pharmacy as delivered, or sees to it later.
+func (d *Dispenser) Deliver(ctx context.Context, rid identity.RID) (*Dispensed, error) {
+	return d.mark(ctx, KindDeliver, rid)
+}
+
+// Archive marks a delivered prescription as archived, or sees to it later.
+func (d *Dispenser) Archive(ctx context.Context, rid identity.RID) (*Dispensed, error) {
+	return d.mark(ctx, KindArchive, rid)
+}
+
+// Undeliver takes a delivery back, or sees to it later. Afterwards the prescription can be dispensed anew.
+func (d *Dispenser) Undeliver(ctx context.Context, rid identity.RID) (*Dispensed, error) {
+	return d.mark(ctx, KindUndeliver, rid)
+}
+
+func (d *Dispenser) mark(ctx context.Context, k outbox.Kind, rid identity.RID) (*Dispensed, error) {
+	rec, err := (Dispensing{RID: rid}).record()
+	if err != nil {
+		return nil, d.invalid(err)
+	}
+	return d.put(ctx, k, rec)
+}
+
+func (d *Dispenser) invalid(err error) *fault.Error {
+	return &fault.Error{Op: opDispense, Service: ServiceExecutor, Kind: fault.Invalid, Outcome: fault.NotSent, Err: fault.AsSafe(err)}
+}
+
+// record checks a dispensing and makes what is kept of it.
+func (x Dispensing) record() (*dispenseRecord, error) {
+	if x.RID.IsZero() || len(x.Reference) > 200 || len(x.Items) > maxDispensed || x.Archive > ArchiveNever {
+		return nil, ErrRequest
+	}
+	if x.Fetched != nil && x.Fetched.RID.Reveal() != x.RID.Reveal() {
+		return nil, ErrRequest
+	}
+	if x.At.IsZero() {
+		x.At = time.Now()
+	}
+	r := &dispenseRecord{
+		Version: recordVersion, RID: x.RID.Reveal(), Reference: x.Reference, At: x.At.Round(0).UTC(), Force: x.ForceMajeure,
+		Archive: x.Archive, Items: itemRecords(x.Items),
+	}
+	if x.Fetched != nil {
+		r.Fetched = keep(x.Fetched, nil, x.Items)
+	}
+	return r, nil
+}
+
+// foreground marks the context of a call that a person waits for.
+type foreground struct{}
+
+// put gives an item to the outbox, or joins the one that is there for the same prescription.
+func (d *Dispenser) put(ctx context.Context, k outbox.Kind, rec *dispenseRecord) (*Dispensed, error) {
+	box := d.box.Load()
+	if box == nil {
+		return nil, d.invalid(ErrNoOutbox)
+	}
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, outbox.DefaultDeadline)
+		defer cancel()
+	}
+	for {
+		place, err := d.slot(ctx, box, k, rec.RID)
+		if err != nil {
+			return nil, err
+		}
+		if place.settled {
+			res, err := box.Result(ctx, place.id)
+			return d.said(ctx, box, rec, res, err, true)
+		}
+		payload := place.payload
+		if payload == nil {
+			if payload, err = rec.encode(); err != nil {
+				return nil, d.invalid(err)
+			}
+		}
+		res, err := box.Do(context.WithValue(ctx, foreground{}, true), outbox.Item{
+			Kind: k, Key: "rx/" + rec.RID, Ref: place.ref, Priority: outbox.Background, Expiry: outbox.Days(DispenseDays), Payload: payload,
+		})
+		if errors.Is(err, outbox.ErrConflict) && ctx.Err() == nil {
+			continue // somebody else scanned it at the same moment
+		}
+		return d.said(ctx, box, rec, res, err, place.payload != nil)
+	}
+}
+
+// slot is where an item of a prescription goes.
+type slot struct {
+	ref     string
+	id      outbox.ID
+	settled bool   // it is there, and done
+	payload []byte // it is there, and waits: what it holds
+}
+
+// maxSlots bounds how often one prescription may be dispensed and taken back, and cancelled in between.
+const maxSlots = 100
+
+// slot finds the item of this kind for a prescription: the one that is there, or the next free place. A dispensing that
+// was taken back is over; so is one that was cancelled, refused, or ended in a conflict, which may be gone.
+func (d *Dispenser) slot(ctx context.Context, box *outbox.Box, k outbox.Kind, rid string) (*slot, error) {
+	round, err := d.round(ctx, box, k, rid)
+	if err != nil {
+		return nil, err
+	}
+	for n := range maxSlots {
+		s := &slot{ref: fmt.Sprintf("%s/%d/%d", rid, round, n)}
+		if s.id, err = idOf(box, k, s.ref); err != nil {
+			return nil, err
+		}
+		v, err := box.Show(ctx, s.id)
+		switch {
+		case errors.Is(err, outbox.ErrNotFound):
+			return s, nil
+		case err != nil:
+			return nil, err
+		case v.State == outbox.Cancelled, v.State == outbox.Expired, v.State == outbox.Rejected:
+			continue
+		case v.State == outbox.Done:
+			over, err := conflicted(ctx, box, s.id)
+			if over {
+				continue
+			}
+			s.settled = true
+			return s, err
+		}
+		it, err := box.Reveal(ctx, s.id)
+		s.payload = it.Payload
+		return s, err
+	}
+	return nil, d.invalid(outbox.ErrConflict)
+}
+
+// round counts how often a delivery of this prescription was taken back. Taking back itself belongs to the round that it
+// ends: asked for twice, it is one.
+func (d *Dispenser) round(ctx context.Context, box *outbox.Box, k outbox.Kind, rid string) (int, error) {
+	has := func(k outbox.Kind, n int) (bool, error) {
+		id, err := idOf(box, k, fmt.Sprintf("%s/%d/0", rid, n))
+		if err != nil {
+			return false, err
+		}
+		_, err = box.Show(ctx, id)
+		if errors.Is(err, outbox.ErrNotFound) {
+			return false, nil
+		}
+		return err == nil, err
+	}
+	n := 0
+	for ; n < maxSlots; n++ {
+		if there, err := has(KindUndeliver, n); err != nil || !there {
+			if err != nil {
+				return 0, err
+			}
+			break
+		}
+	}
+	if k != KindUndeliver || n == 0 {
+		return n, nil
+	}
+	for _, other := range []outbox.Kind{KindDispense, KindDeliver, KindArchive} {
+		if there, err := has(other, n); err != nil || there {
+			return n, err
+		}
+	}
+	return n - 1, nil
+}
+
+func idOf(box *outbox.Box, k outbox.Kind, ref string) (outbox.ID, error) {
+	e, err := box.Prepare(outbox.Item{Kind: k, Ref: ref})
+	return e.ID, err
+}
+
+// conflicted tells that an item is done without having reached its goal.
+func conflicted(ctx context.Context, box *outbox.Box, id outbox.ID) (bool, error) {
+	res, err := box.Result(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	a, err := decodeDispenseAnswer(res.Answer)
+	return err == nil && a.Conflict != 0, err
+}
+
+// told1 turns what the outbox says into what the caller hears.
+func (d *Dispenser) said(ctx context.Context, box *outbox.Box, rec *dispenseRecord, res *outbox.Result, err error, joined bool) (*Dispensed, error) {
+	out := &Dispensed{Before: joined}
+	if q, ok := errors.AsType[*outbox.QueuedError](err); ok {
+		out.State, out.ID = DispensedQueued, q.ID
+		if e, is := errors.AsType[*fault.Error](q.Err); is && (e.Kind.Temporary() || e.Kind == fault.Protocol) {
+			out.Notices = append(out.Notices, notice.PrescriptionProof())
+		}
+		return d.pending(box, out), err
+	}
+	if u, ok := errors.AsType[*outbox.UnknownError](err); ok {
+		out.State, out.ID = DispensedUnknown, u.ID
+		return d.pending(box, out), err
+	}
+	if err != nil {
+		return nil, err
+	}
+	a, err := decodeDispenseAnswer(res.Answer)
+	if err != nil {
+		return nil, err
+	}
+	out.State, out.ID, out.Status, out.Before = DispensedConfirmed, res.ID, a.State, joined || res.Before
+	out.Document = a.document()
+	out.Report = a.report(res.ID)
+	if out.Report != nil && !out.Report.Notice.IsZero() {
+		out.Notices = append(out.Notices, out.Report.Notice)
+	}
+	if a.Conflict != 0 {
+		out.State = DispensedConflict
+		return out, a.fault()
+	}
+	return out, nil
+}
+
+// pending adds how many dispensings wait: for those who asked while something is wrong with the store, none.
+func (d *Dispenser) pending(box *outbox.Box, out *Dispensed) *Dispensed {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if c, err := box.Stats(ctx); err == nil {
+		if n := c.Open(d.Kinds()...); n > 0 {
+			out.Notices = append(out.Notices, notice.PrescriptionsPending(n))
+		}
+	}
+	return out
+}
+
+// Waiting counts the prescriptions that are still to be confirmed with Recip-e, for notice D-RX-LATER.
+func (d *Dispenser) Waiting(ctx context.Context) (int, error) {
+	box := d.box.Load()
+	if box == nil {
+		return 0, d.invalid(ErrNoOutbox)
+	}
+	c, err := box.Stats(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return c.Open(d.Kinds()...), nil
+}
+
+// bounded is the context of everything that is sent for one attempt.
+func bounded(ctx context.Context, a outbox.Attempt) context.Context {
+	return exchange.WithExpires(ctx, a.Expires)
+}
