@@ -38,6 +38,15 @@
 // that were delivered once more. SetMail changes what the published facts leave open, and makes answers odd;
 // DeliverMail, Mail, SetQuota and SetAbsence act on boxes without a client.
 //
+// # Prescriptions
+//
+// Recip-e has three services, prescriber, executor and patient, at the ESB and at the alternate host, over one set of
+// prescriptions. In scripts the first and the last are recipe-presc, the second is recipe-exec, and all at the alternate host
+// are recipe-direct. Citizen gives a patient the keys with which he logs in. Prescriptions, Prescription and RecipeNotes tell
+// what Recip-e knows, SetRecipe and SetRecipeValidation change what the published facts leave open, ResetRecipe empties it.
+// State().Effects counts "recipe.created", "recipe.inprocess", "recipe.delivered", "recipe.archived", "recipe.undelivered",
+// "recipe.revoked", and "recipe.repeated" for writes whose Id was executed before.
+//
 // # Faults
 //
 // A script is a list of steps; Script.String and ParseScripts give the text form, Apply and Inject run it. The
@@ -69,6 +78,11 @@
 // of its requests, by RST or by silence, because before that nobody knows which service is meant. Idle connections
 // are cut when a refuse step without p starts.
 //
+// The services of Recip-e have five kinds of their own, which are not in the dossier's grammar: inner and outer failures,
+// corrupt and missing answers, and lag, which keeps young prescriptions out of lists (InnerStatus, OuterStatus, CorruptAnswer,
+// MissingAnswer, ListLag). The first of the first four that fires decides, when the service knows who calls and what for.
+// key_rotate may stand on them as on etk.
+//
 // Two parameters are not in the dossier's grammar: max=N, on every kind, limits how many exchanges or connections a step
 // hits; late=1 on slow. Kind clock (skew_s) shifts the clock of a service, and defect= on list publishes wrong lists.
 //
@@ -95,6 +109,14 @@
 //	                            plain, delivered at once; 201 {"id"}
 //	PUT    /admin/mail/doctor-1/quota {"maxSize":0}; 204
 //	POST   /admin/keys/doctor-1 a new encryption key, as after a renewal; 204
+//	GET    /admin/prescriptions?status=NotDelivered&clear=1
+//	                            {"prescriptions":[{"n","type","status","created","expires","deliveries","vision","events":[{"status",
+//	                            "at","by"}]}],"notes":n}; by is prescriber, pharmacy, patient or expiry. Only clear=1 shows RIDs,
+//	                            numbers of people and pharmacies, and the requests that did it
+//	DELETE /admin/prescriptions forgets prescriptions, relations, reservations and notes; 204
+//	GET    /admin/recipe        {"pageSize","listLag","archiveEarly"}; listLag in seconds
+//	PUT    /admin/recipe        the same; what is absent becomes the default; 204
+//	DELETE /admin/state         sets the counters to zero; 204
 //
 // # Failing
 //

@@ -8,18 +8,6 @@ import (
 	"time"
 )
 
-// The admin API about Recip-e:
-//
-//	GET    /admin/prescriptions?status=NotDelivered&clear=1
-//	                             {"prescriptions":[{"n","type","status","created","expires","deliveries","vision","events":[{"status",
-//	                             "at","by"}]}],"notes":n}: by is prescriber, pharmacy, patient or expiry. With clear=1 also "rid",
-//	                             "patient", "prescriber", "executor", "updater", and by whom and by which request each event was
-//	                             made; without it nothing that leads to a person
-//	DELETE /admin/prescriptions  forgets prescriptions, relations, reservations and notes; 204
-//	GET    /admin/recipe         {"pageSize","listLag","archiveEarly"}; listLag in seconds
-//	PUT    /admin/recipe         the same, what is absent becomes the default; 204
-//	DELETE /admin/state          sets the counters of GET /admin/state to zero; 204
-
 // ResetRecipe forgets all prescriptions, relations, reservations and notes. Behaviour, validation properties and counters
 // stay.
 func (s *Sandbox) ResetRecipe() {
