@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ehealth-continuity/ehealth/etee"
@@ -24,6 +25,24 @@ type client struct {
 	role    protocol.Role
 	service string
 	conf    Config
+	trouble atomic.Int64           // when Recip-e failed last, in nanoseconds
+	seen    atomic.Pointer[string] // the login token of the last create
+}
+
+// troubledFor is how long after a failure the service counts as unstable.
+const troubledFor = 10 * time.Minute
+
+// troubled tells that the service failed lately.
+func (c *client) troubled(now time.Time) bool {
+	last := c.trouble.Load()
+	return last != 0 && now.Sub(time.Unix(0, last)) < troubledFor
+}
+
+// watch notes failures of the service.
+func (c *client) watch(err error) {
+	if e, ok := errors.AsType[*fault.Error](err); ok && (e.Kind.Temporary() || e.Kind == fault.Protocol || e.Kind == fault.Security) {
+		c.trouble.Store(time.Now().UnixNano())
+	}
 }
 
 func newClient(role protocol.Role, service string, p Platform, who Caller, opts []Option) (*client, error) {
@@ -144,9 +163,12 @@ func askFor[R protocol.Result](ctx context.Context, c *client, q question[R], to
 		MaxAnswer: c.conf.MaxAnswer, Pin: q.pin,
 	})
 	if err != nil {
+		c.watch(err)
 		return nil, unsure(q.op, err)
 	}
-	return opened.judge(c, ans)
+	a, err := opened.judge(c, ans)
+	c.watch(err)
+	return a, err
 }
 
 // messageID is an NCName: it starts with a letter.

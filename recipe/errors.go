@@ -102,7 +102,9 @@ func (e *StateError) Unwrap() error { return &e.RefusedError }
 // NotCreatedError says that there certainly is no electronic prescription: paper may be given, see [Prescriber.Paper].
 type NotCreatedError struct {
 	Reference string // of the request
-	Trips     []string
+	// Held: it is kept until [Prescriber.Confirm] says that no paper was given, until midnight at most.
+	Held  bool
+	Trips []string // as in [Created]
 	Err       error // why
 }
 
@@ -164,4 +166,9 @@ func (c *client) notSent(op, notice string, err error) *fault.Error {
 		}
 	}
 	return out
+}
+
+// sameNumber compares a number that Recip-e names, however it writes it, with the caller's by its first eight digits.
+func sameNumber(updater string, own identity.NIHII) bool {
+	return protocol.SameNIHII(identity.Hide(updater), own)
 }

@@ -58,6 +58,8 @@ type Outcome struct {
 	State OutcomeState
 	// RID is the prescription's number, with OutcomeCreated; and with OutcomePaper when there was one all the same.
 	RID identity.RID
+	// Confirmed tells of a held one that it is to be sent.
+	Confirmed bool
 	// Notice is what to tell the person; "" = nothing.
 	Notice string
 }

@@ -10,7 +10,9 @@ import (
 // Prescriber speaks with Recip-e for one prescriber. It is safe for concurrent use.
 type Prescriber struct {
 	*client
-	box atomic.Pointer[outbox.Box]
+	box    atomic.Pointer[outbox.Box]
+	book   ruleBook
+	others others
 }
 
 // NewPrescriber makes a client for who. Nothing is asked. Creating and what is queued need an outbox, see

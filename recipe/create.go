@@ -1,0 +1,277 @@
+package recipe
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/ehealth-continuity/ehealth/fault"
+	"github.com/ehealth-continuity/ehealth/identity"
+	"github.com/ehealth-continuity/ehealth/recipe/kmehr"
+	"github.com/ehealth-continuity/ehealth/recipe/protocol"
+	"github.com/ehealth-continuity/ehealth/resilience/outbox"
+)
+
+// CreateRequest is a prescription to be created. Either Prescription or Document is given.
+type CreateRequest struct {
+	// Reference is the caller's own name for this prescription: the same Reference is the same prescription, whatever
+	// happened to the call. Empty = made from the patient, the author, the content and the day, so that the same content twice
+	// on one day is one prescription.
+	Reference string
+	// Prescription is what to prescribe; Document is a KMEHR document that the caller made.
+	Prescription kmehr.Prescription
+	Document     []byte
+	// Type is P0, or P1 when something of it is reimbursed (dossier 04 section 10).
+	Type identity.PrescriptionType
+	// Feedback allows the pharmacy to write back. Label is what the patient reads in lists.
+	Feedback bool
+	Label    identity.Private
+	// Vision is which pharmacies find it, VisionOthers which other prescribers do.
+	Vision       protocol.Vision
+	VisionOthers protocol.VisionOthers
+	// Hold keeps it, when it could not be sent, until [Prescriber.Confirm] or midnight. Without it nothing is ever sent later.
+	Hold bool
+}
+
+// Created is an electronic prescription.
+type Created struct {
+	RID       identity.RID
+	Reference string // of the request, or the one that was made
+	Expires   protocol.Date
+	// Notice is D-RX-PRINT when the service is unstable: give the patient the proof on paper, too. "" = nothing.
+	Notice string
+	// Before: it had been created before this call.
+	Before bool
+	// Trips are the requests that this call needed, in order. All but the last are for what could have been prepared.
+	Trips []string
+}
+
+const opCreate = "recipe.prescriber.createPrescription"
+
+var create = operate(protocol.Prescriber, "createPrescription", NoticePaper)
+
+// Create creates a prescription, once. See the package comment for how it ends. It takes at most ctx's deadline, and
+// Config.Timeout without one.
+//
+// Everything that can fail before sending is done before anything is on disk: login, tokens, key, rules of the document,
+// sealing. When the service failed lately, a read goes first, so that no prescription is the probe.
+func (p *Prescriber) Create(ctx context.Context, r CreateRequest) (*Created, error) {
+	box := p.box.Load()
+	if box == nil {
+		return nil, p.local(opCreate, fault.Local, ErrNoOutbox)
+	}
+	now := time.Now()
+	ctx, cancel := p.bounded(ctx, now)
+	defer cancel()
+	doc, err := p.document(&r, now)
+	if err != nil {
+		return nil, p.invalid(opCreate, err)
+	}
+	c := &creating{p: p, box: box, r: &r, doc: doc, trips: &trips{}}
+	for range 3 { // somebody else may be faster with the same reference
+		created, again, err := c.run(ctx)
+		if !again {
+			return created, err
+		}
+	}
+	return nil, p.local(opCreate, fault.Conflict, outbox.ErrConflict)
+}
+
+// bounded gives ctx a deadline.
+func (p *Prescriber) bounded(ctx context.Context, now time.Time) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, now.Add(p.conf.Timeout))
+}
+
+// MaxCreateAll is how many prescriptions [Prescriber.CreateAll] takes, as the official module does (dossier 04 section 9.6).
+const MaxCreateAll = 30
+
+// CreateResult is what became of one of several.
+type CreateResult struct {
+	Created *Created
+	Err     error
+}
+
+// CreateAll creates several prescriptions side by side. Each has its own result, and the failure of one says nothing about
+// another. There is no such call on the wire: each is a request of its own.
+func (p *Prescriber) CreateAll(ctx context.Context, all []CreateRequest) []CreateResult {
+	out := make([]CreateResult, len(all))
+	if len(all) > MaxCreateAll {
+		for i := range out {
+			out[i].Err = p.invalid(opCreate, errTooMany)
+		}
+		return out
+	}
+	const together = 10
+	var wg sync.WaitGroup
+	places := make(chan struct{}, together)
+	for i := range all {
+		wg.Go(func() {
+			places <- struct{}{}
+			defer func() { <-places }()
+			out[i].Created, out[i].Err = p.Create(ctx, all[i])
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+const errTooMany reason = "recipe: too many prescriptions at once"
+
+// creating is one call of Create.
+type creating struct {
+	p     *Prescriber
+	box   *outbox.Box
+	r     *CreateRequest
+	doc   *document
+	trips *trips
+}
+
+// run looks what is known of the reference and does what is left to do. again: somebody else did something meanwhile.
+func (c *creating) run(ctx context.Context) (_ *Created, again bool, _ error) {
+	st, err := c.p.look(ctx, c.box, c.r.Reference)
+	if err != nil {
+		return nil, false, c.p.ledger(opCreate, err)
+	}
+	switch st.state {
+	case OutcomePaper:
+		return nil, false, c.p.local(opCreate, fault.Conflict, ErrPaperGiven)
+	case OutcomeHeld:
+		return nil, false, c.notCreated(nil, true)
+	case OutcomeCreated, OutcomeUnsure:
+		created, err := c.join(ctx, st.create)
+		return created, false, err
+	}
+	it, err := c.prepare(ctx, st.create.n+1)
+	if err != nil {
+		return nil, false, c.hold(ctx, st, err)
+	}
+	l := &live{trips: c.trips}
+	res, err := c.box.Do(l.with(ctx), it)
+	if errors.Is(err, outbox.ErrConflict) {
+		return nil, true, nil
+	}
+	created, err := c.settle(ctx, it, res, err, l)
+	if e, ok := errors.AsType[*NotCreatedError](err); ok && !e.Held {
+		err = c.hold(ctx, st, err)
+	}
+	return created, false, err
+}
+
+// join waits for what was begun under the same reference, and asks for it when that is due.
+func (c *creating) join(ctx context.Context, known item) (*Created, error) {
+	if known.view.State == outbox.Done {
+		res, err := c.box.Result(ctx, known.id)
+		if err != nil {
+			return nil, c.p.ledger(opCreate, err)
+		}
+		return c.done(res, nil)
+	}
+	it, err := c.box.Reveal(ctx, known.id)
+	if err != nil {
+		return nil, c.p.ledger(opCreate, err)
+	}
+	rec, err := decodeCreate(it.Payload)
+	if err != nil || rec.Content != c.doc.content {
+		return nil, c.p.local(opCreate, fault.Conflict, outbox.ErrConflict)
+	}
+	l := &live{trips: c.trips, joined: true}
+	res, err := c.box.Do(l.with(ctx), it)
+	return c.settle(ctx, it, res, err, l)
+}
+
+// done reads the answer of a prescription that was created.
+func (c *creating) done(res *outbox.Result, l *live) (*Created, error) {
+	a, err := decodeCreateAnswer(res.Answer)
+	if err != nil {
+		return nil, &fault.Error{Op: opCreate, Service: c.p.service, Kind: fault.Local, Outcome: fault.Done, Err: err}
+	}
+	if a.Content != "" && a.Content != c.doc.content {
+		return nil, c.p.local(opCreate, fault.Conflict, outbox.ErrConflict)
+	}
+	out := &Created{RID: a.rid(), Reference: c.r.Reference, Expires: c.doc.expires, Before: res.Before, Trips: c.trips.names()}
+	if l != nil && (l.shaky() || c.p.troubled(time.Now())) || l == nil && c.p.troubled(time.Now()) {
+		out.Notice = NoticePrint
+	}
+	return out, nil
+}
+
+// settle says what the outbox says in terms of prescriptions. Whatever is not sent is taken back at once, and only when that
+// succeeded it is certain that there is none.
+func (c *creating) settle(ctx context.Context, it outbox.Item, res *outbox.Result, err error, l *live) (*Created, error) {
+	if err == nil {
+		return c.done(res, l)
+	}
+	if u, ok := errors.AsType[*outbox.UnknownError](err); ok {
+		return nil, c.unsure(u.Err)
+	}
+	if q, ok := errors.AsType[*outbox.QueuedError](err); ok {
+		if c.p.withdraw(ctx, c.box, q.ID) {
+			return nil, c.notCreated(q.Err, false)
+		}
+		return nil, c.unsure(err)
+	}
+	if s, ok := errors.AsType[*outbox.StateError](err); ok {
+		switch {
+		case s.Pending:
+			return nil, c.unsure(err)
+		case s.State == outbox.Rejected && !temporary(s.Err):
+			return nil, c.refused(s.Err)
+		case s.State == outbox.Parked && !c.p.withdraw(ctx, c.box, s.ID):
+			return nil, c.unsure(err)
+		}
+		return nil, c.notCreated(s.Err, false)
+	}
+	// The outbox itself failed. Nothing was sent unless the item is there.
+	entry, perr := c.box.Prepare(it)
+	if perr != nil {
+		return nil, c.p.ledger(opCreate, err)
+	}
+	switch _, serr := c.box.Show(context.WithoutCancel(ctx), entry.ID); {
+	case errors.Is(serr, outbox.ErrNotFound):
+		return nil, c.notCreated(err, false)
+	case serr == nil && c.p.withdraw(ctx, c.box, entry.ID):
+		return nil, c.notCreated(err, false)
+	}
+	return nil, c.unsure(err)
+}
+
+// temporary: it was refused for a reason that has nothing to do with the prescription.
+func temporary(err error) bool {
+	e, ok := errors.AsType[*fault.Error](err)
+	return ok && (e.Kind.Temporary() || e.Kind == fault.Canceled)
+}
+
+// failure is the error of a create, with what its cause says.
+func (c *creating) failure(cause error, kind fault.Kind, outcome fault.Outcome, notice string, err error) *fault.Error {
+	out := &fault.Error{Op: opCreate, Service: c.p.service, Kind: kind, Outcome: outcome, Notice: notice, Err: err}
+	if e, ok := errors.AsType[*fault.Error](cause); ok {
+		out.Kind, out.Endpoint, out.Ticket, out.Code, out.Message = e.Kind, e.Endpoint, e.Ticket, e.Code, e.Message
+		out.Attempts, out.RetryAfter = e.Attempts, e.RetryAfter
+	}
+	return out
+}
+
+// notCreated: there certainly is none.
+func (c *creating) notCreated(cause error, held bool) error {
+	e := &NotCreatedError{Reference: c.r.Reference, Held: held, Trips: c.trips.names(), Err: cause}
+	return c.failure(cause, fault.Unavailable, fault.NotSent, NoticePaper, e)
+}
+
+func (c *creating) unsure(cause error) error {
+	return c.failure(cause, fault.Timeout, fault.Unknown, NoticeUnsure, &UnsureError{Reference: c.r.Reference, Err: cause})
+}
+
+// refused: Recip-e does not take it. What is wrong must be put right, so nothing is said about paper.
+func (c *creating) refused(cause error) error {
+	if errors.Is(cause, ErrPaperGiven) {
+		return c.p.local(opCreate, fault.Conflict, ErrPaperGiven)
+	}
+	if !errors.As(cause, new(*RefusedError)) {
+		return c.failure(cause, fault.Invalid, fault.Rejected, NoticePaper, &NotCreatedError{Reference: c.r.Reference, Trips: c.trips.names(), Err: cause})
+	}
+	return c.failure(cause, fault.Invalid, fault.Rejected, "", cause)
+}

@@ -1,0 +1,131 @@
+package recipe
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/ehealth-continuity/ehealth/identity"
+	"github.com/ehealth-continuity/ehealth/recipe/kmehr"
+	"github.com/ehealth-continuity/ehealth/recipe/protocol"
+)
+
+// document is a KMEHR document ready to be sealed, with what the layers around it say about it.
+type document struct {
+	xml             []byte
+	patient         identity.SSIN
+	expires         protocol.Date
+	ids             kmehr.HeaderIDs
+	version, source string
+	digest          []byte // of xml
+	content         string // what makes two requests the same
+}
+
+// Reasons why a document is not sent. The numbers are those that the official module shows (dossier 04 section 13.4).
+const (
+	errBoth    reason = "recipe: either a prescription or a document is given"
+	errPatient reason = "recipe: 4000099 the document names no patient"
+	errAuthor  reason = "recipe: 4001013 the document is by another prescriber than the caller"
+	errExpiry  reason = "recipe: 500026 the document says no day of expiry"
+	errType    reason = "recipe: unknown type of prescription"
+)
+
+// document checks a request and makes the document of it, before anything else is done. It gives r its Reference.
+func (p *Prescriber) document(r *CreateRequest, now time.Time) (*document, error) {
+	if len(r.Reference) > maxReference {
+		return nil, ErrReference
+	}
+	if r.Type == "" || strings.ContainsFunc(string(r.Type), func(c rune) bool { return (c < 'A' || c > 'Z') && (c < '0' || c > '9') }) || len(r.Type) > 4 {
+		return nil, errType
+	}
+	d, author, medical, err := p.written(r, now)
+	if err != nil {
+		return nil, err
+	}
+	if !author.SameBase(p.who.NIHII) {
+		return nil, errAuthor
+	}
+	if d.patient.IsZero() {
+		return nil, errPatient
+	}
+	if d.expires.IsZero() {
+		return nil, errExpiry
+	}
+	if err := protocol.CheckExpiration(d.expires, now); err != nil {
+		return nil, err
+	}
+	if err := protocol.CheckVision(protocol.Prescriber, r.Vision); err != nil {
+		return nil, err
+	}
+	if p.conf.PrescriptionVersion != "" {
+		d.version = p.conf.PrescriptionVersion
+	}
+	sum := sha256.Sum256(d.xml)
+	d.digest = sum[:]
+	return d, d.name(r, medical, now)
+}
+
+// written writes the prescription, or reads the caller's document and holds it to the same rules.
+func (p *Prescriber) written(r *CreateRequest, now time.Time) (_ *document, author identity.NIHII, medical [sha256.Size]byte, _ error) {
+	rules := p.rules()
+	if r.Document == nil {
+		filled, err := r.Prescription.Fill(now)
+		if err != nil {
+			return nil, author, medical, err
+		}
+		d := &document{
+			patient: filled.Patient.SSIN, ids: filled.HeaderIDs(), version: "kmehr_" + kmehr.StandardVersion, source: filled.Source.Reference(),
+		}
+		if d.xml, err = kmehr.WriteWith(rules, r.Type, filled); err != nil {
+			return nil, author, medical, err
+		}
+		d.expires = dateOf(filled.Expires)
+		return d, filled.Author.NIHII, filled.Digest(), nil
+	}
+	if len(r.Prescription.Items) > 0 {
+		return nil, author, medical, errBoth
+	}
+	m, err := kmehr.Parse(r.Document)
+	if err != nil {
+		return nil, author, medical, err
+	}
+	if broken := rules.Check(m, r.Type); len(broken) > 0 {
+		return nil, author, medical, &kmehr.InvalidError{Violations: broken}
+	}
+	v := m.Prescription()
+	d := &document{
+		xml: r.Document, patient: v.Patient.SSIN, ids: m.HeaderIDs(), version: m.Version(), source: m.ReferenceSource(), expires: dateOf(v.Expires),
+	}
+	return d, m.AuthorNIHII(), v.Digest(), nil
+}
+
+func dateOf(d kmehr.Day) protocol.Date {
+	if !d.Whole() {
+		return protocol.Date{}
+	}
+	return protocol.Day(d.Date())
+}
+
+// name gives the request a reference and the document what tells it from another under the same one: everything that the
+// patient and others will see of it, without what is made anew each time.
+func (d *document) name(r *CreateRequest, medical [sha256.Size]byte, now time.Time) error {
+	content, err := json.Marshal([]any{
+		medical, d.patient.Reveal(), d.expires.String(), r.Type, r.Feedback, r.Label.Reveal(), r.Vision.Reveal(), r.VisionOthers,
+	})
+	if err != nil {
+		return errRecord
+	}
+	d.content = short(content)
+	if r.Reference == "" {
+		r.Reference = "auto-" + short(append(content, protocol.DateOf(now).String()...))
+	}
+	return nil
+}
+
+// short is a digest of 26 letters.
+func short(b []byte) string {
+	sum := sha256.Sum256(b)
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16]))
+}

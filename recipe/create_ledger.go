@@ -1,0 +1,228 @@
+package recipe
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ehealth-continuity/ehealth/fault"
+	"github.com/ehealth-continuity/ehealth/identity"
+	"github.com/ehealth-continuity/ehealth/resilience/outbox"
+)
+
+// The kinds of a prescriber's items in the outbox.
+const (
+	KindCreate       outbox.Kind = "recipe.create"       // a prescription; never sent later by itself
+	KindHeld         outbox.Kind = "recipe.held"         // one that waits for [Prescriber.Confirm]
+	KindPaper        outbox.Kind = "recipe.paper"        // paper was given; nothing is sent
+	KindRevoke       outbox.Kind = "recipe.revoke"       // [Prescriber.QueueRevoke]
+	KindVision       outbox.Kind = "recipe.vision"       // [Prescriber.QueueVision]
+	KindFeedbackFlag outbox.Kind = "recipe.feedbackflag" // [Prescriber.QueueFeedbackFlag]
+	KindNotify       outbox.Kind = "recipe.notify"       // [Prescriber.QueueNotification]
+)
+
+const (
+	// maxReference bounds a reference.
+	maxReference = 200
+	// maxTries bounds how often one reference may be tried.
+	maxTries = 100
+	// withdrawWait bounds taking an item back: the caller's time may be over by then.
+	withdrawWait = 5 * time.Second
+)
+
+// lineOf is the line of a reference. Everything about one prescription goes in one line, so that a worker on another
+// computer neither sends nor gives paper while this one does.
+func lineOf(reference string) string { return "rx/" + reference }
+
+// refOf is the name of the n-th item of a kind for a reference.
+func refOf(reference string, n int) string { return reference + "/" + strconv.Itoa(n) }
+
+// referenceOf is the reverse of refOf.
+func referenceOf(ref string) string {
+	if i := strings.LastIndexByte(ref, '/'); i >= 0 {
+		return ref[:i]
+	}
+	return ref
+}
+
+// item is the latest item of a kind for a reference; n is 0 when there is none.
+type item struct {
+	n    int
+	id   outbox.ID
+	view outbox.View
+}
+
+// latest looks items up by their names: the ledger has no other index.
+func latest(ctx context.Context, box *outbox.Box, kind outbox.Kind, reference string) (item, error) {
+	var last item
+	for n := 1; n <= maxTries; n++ {
+		entry, err := box.Prepare(outbox.Item{Kind: kind, Ref: refOf(reference, n)})
+		if err != nil {
+			return item{}, err
+		}
+		view, err := box.Show(ctx, entry.ID)
+		if errors.Is(err, outbox.ErrNotFound) {
+			return last, nil
+		}
+		if err != nil {
+			return item{}, err
+		}
+		last = item{n, entry.ID, view}
+	}
+	return last, nil
+}
+
+// fate is what is certain about an item.
+type fate uint8
+
+const (
+	fateNone    fate = iota // there is none, or it certainly was not and will not be carried out
+	fateDone                // it was carried out
+	fateUnknown             // nobody knows
+	fateWaiting             // it was not carried out, and may be yet
+)
+
+func (i item) fate(now time.Time) fate {
+	v := i.view
+	switch {
+	case i.n == 0:
+		return fateNone
+	case v.State == outbox.Done:
+		return fateDone
+	case v.Pending:
+		return fateUnknown
+	case v.State == outbox.Expired, v.State == outbox.Cancelled, !v.Expires.IsZero() && !now.Before(v.Expires):
+		return fateNone
+	case v.State == outbox.Rejected:
+		return fateNone // only a person takes it up again, and then it is looked at anew
+	}
+	return fateWaiting
+}
+
+// entries are all that is known of a reference.
+type entries struct {
+	state               OutcomeState
+	confirmed           bool // with OutcomeHeld: it is to be sent
+	create, held, paper item
+	given               bool // the paper was recorded while nobody knew, see [Prescriber.PaperGiven]
+}
+
+func (p *Prescriber) look(ctx context.Context, box *outbox.Box, reference string) (*entries, error) {
+	st := &entries{}
+	now := time.Now()
+	var err error
+	if st.create, err = latest(ctx, box, KindCreate, reference); err != nil {
+		return nil, err
+	}
+	if st.held, err = latest(ctx, box, KindHeld, reference); err != nil {
+		return nil, err
+	}
+	if st.paper, err = latest(ctx, box, KindPaper, reference); err != nil {
+		return nil, err
+	}
+	if st.paper.fate(now) == fateWaiting || st.paper.fate(now) == fateUnknown {
+		if st.given, err = given(ctx, box, st.paper.id); err != nil {
+			return nil, err
+		}
+	}
+	switch create, held := st.create.fate(now), st.held.fate(now); {
+	case st.paper.fate(now) == fateDone, st.given:
+		st.state = OutcomePaper
+	case create == fateDone:
+		st.state = OutcomeCreated
+	case create == fateUnknown:
+		st.state = OutcomeUnsure
+	case held == fateWaiting, held == fateUnknown:
+		st.state, st.confirmed = OutcomeHeld, st.held.view.State != outbox.Held
+	case create == fateWaiting && st.held.fate(now) == fateDone:
+		st.state, st.confirmed = OutcomeHeld, true
+	case create == fateWaiting:
+		// Another call is about to send it, or was killed before it could take it back; it expires within seconds.
+		st.state = OutcomeUnsure
+	case st.create.n > 0, st.held.n > 0:
+		st.state = OutcomeNotCreated
+	}
+	return st, nil
+}
+
+// Outcome tells what is known of a prescription with a reference.
+func (p *Prescriber) Outcome(ctx context.Context, reference string) (Outcome, error) {
+	const op = "recipe.prescriber.Outcome"
+	box := p.box.Load()
+	if box == nil {
+		return Outcome{}, p.local(op, fault.Local, ErrNoOutbox)
+	}
+	st, err := p.look(ctx, box, reference)
+	if err != nil {
+		return Outcome{}, p.ledger(op, err)
+	}
+	out := Outcome{State: st.state, Confirmed: st.confirmed}
+	switch st.state {
+	case OutcomeNotCreated:
+		out.Notice = NoticePaper
+	case OutcomeUnsure:
+		out.Notice = NoticeUnsure
+	}
+	if st.create.view.State == outbox.Done {
+		res, err := box.Result(ctx, st.create.id)
+		if err != nil {
+			return Outcome{}, p.ledger(op, err)
+		}
+		a, err := decodeCreateAnswer(res.Answer)
+		if err != nil {
+			return Outcome{}, p.local(op, fault.Local, err)
+		}
+		out.RID = a.rid()
+	}
+	return out, nil
+}
+
+// Wait waits until it is known what became of a prescription, or ctx ends. While the outbox is at work it is found out in the
+// background, at the latest when Recip-e answers again and the time in which the message might still be carried out is over.
+func (p *Prescriber) Wait(ctx context.Context, reference string) (Outcome, error) {
+	const first, longest = 100 * time.Millisecond, 5 * time.Second
+	for pause := first; ; pause = min(2*pause, longest) {
+		out, err := p.Outcome(ctx, reference)
+		if err != nil || out.State != OutcomeUnsure && (out.State != OutcomeHeld || !out.Confirmed) {
+			return out, err
+		}
+		select {
+		case <-ctx.Done():
+			return out, p.local("recipe.prescriber.Wait", fault.Canceled, ctx.Err())
+		case <-time.After(pause):
+		}
+	}
+}
+
+// withdraw takes an item back that was not sent. Only true says that it will not be.
+func (p *Prescriber) withdraw(ctx context.Context, box *outbox.Box, id outbox.ID) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawWait)
+	defer cancel()
+	err := box.Cancel(ctx, id)
+	if err == nil {
+		return true
+	}
+	if s, ok := errors.AsType[*outbox.StateError](err); ok && !s.Pending {
+		return s.State == outbox.Cancelled || s.State == outbox.Expired
+	}
+	return false
+}
+
+// ledger is the error of an outbox that cannot be asked: nothing was sent by this call.
+func (p *Prescriber) ledger(op string, err error) error {
+	if e, ok := errors.AsType[*fault.Error](err); ok && e.Op == op {
+		return err
+	}
+	return p.local(op, fault.Local, err)
+}
+
+// ridOf reads a number that was kept.
+func ridOf(s string) identity.RID {
+	rid, err := identity.ParseRIDLenient(s)
+	if err != nil {
+		return identity.RID{}
+	}
+	return rid
+}

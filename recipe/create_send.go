@@ -1,0 +1,264 @@
+package recipe
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"time"
+
+	"github.com/ehealth-continuity/ehealth/etee"
+	"github.com/ehealth-continuity/ehealth/fault"
+	"github.com/ehealth-continuity/ehealth/identity"
+	"github.com/ehealth-continuity/ehealth/internal/exchange"
+	"github.com/ehealth-continuity/ehealth/recipe/protocol"
+	"github.com/ehealth-continuity/ehealth/resilience"
+	"github.com/ehealth-continuity/ehealth/resilience/outbox"
+)
+
+// live is a call that somebody waits for: its attempts leave here what the answer in the outbox does not hold.
+type live struct {
+	trips  *trips
+	joined bool // it was begun by an earlier call
+
+	mu    sync.Mutex
+	rough bool // it needed more than one attempt, or another address
+}
+
+type liveKey struct{}
+
+func (l *live) with(ctx context.Context) context.Context { return context.WithValue(ctx, liveKey{}, l) }
+
+// liveOf returns a new one for a worker.
+func liveOf(ctx context.Context) *live {
+	if l, ok := ctx.Value(liveKey{}).(*live); ok {
+		return l
+	}
+	return &live{trips: &trips{}}
+}
+
+func (l *live) shaky() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rough || l.joined
+}
+
+func (l *live) was(rough bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rough = l.rough || rough
+}
+
+// reserve is what must be left of a call's time for sending: a message that has too little comes to an unknown end.
+func reserve(left time.Duration) time.Duration { return min(left/3, 5*time.Second) }
+
+// prepare makes the item. An error says that nothing was sent and nothing is on disk.
+func (c *creating) prepare(ctx context.Context, n int) (outbox.Item, error) {
+	end, _ := ctx.Deadline()
+	ready, cancel := context.WithDeadline(ctx, end.Add(-reserve(time.Until(end))))
+	defer cancel()
+	rec, err := c.p.makeReady(c.trips.follow(ready), c.doc, c.r, c.trips)
+	if err != nil {
+		return outbox.Item{}, err
+	}
+	payload, err := json.Marshal(rec)
+	if err != nil {
+		return outbox.Item{}, c.p.local(opCreate, fault.Local, errRecord)
+	}
+	return outbox.Item{
+		Kind: KindCreate, Key: lineOf(c.r.Reference), Ref: refOf(c.r.Reference, n), Expiry: outbox.At(end), Payload: payload,
+	}, nil
+}
+
+// makeReady does everything that can fail before sending: login, tokens, key, sealing, and a read when the service failed
+// lately.
+func (p *Prescriber) makeReady(ctx context.Context, doc *document, r *CreateRequest, t *trips) (*createRecord, error) {
+	key, err := p.equip(ctx, doc.patient, t)
+	if err != nil {
+		return nil, err
+	}
+	rec := &createRecord{
+		Version: createVersion, Reference: r.Reference, Patient: doc.patient.Reveal(), Type: string(r.Type), Expires: doc.expires.String(),
+		KMEHR: doc.ids.KMEHR.Reveal(), Local: doc.ids.Local.Reveal(), Digest: doc.digest, KeyID: protocol.EncodeKeyID(key.ID()),
+		Start: time.Now().Round(0), Content: doc.content, Feedback: r.Feedback, Label: r.Label.Reveal(), Vision: r.Vision.Reveal(),
+		VisionOthers: string(r.VisionOthers), KMEHRVersion: doc.version, Source: doc.source,
+	}
+	packed, err := pack(doc.xml)
+	if err != nil {
+		return nil, p.local(opCreate, fault.Local, err)
+	}
+	if rec.Sealed, err = p.p.Sealer.Seal(packed, etee.ForKEK(key)); err != nil {
+		return nil, p.local(opCreate, fault.Local, err)
+	}
+	if p.healthy() {
+		return rec, nil
+	}
+	t.now(TripProbe)
+	for a, err := range p.openRIDs(ctx, doc.patient) {
+		if err != nil {
+			return nil, p.notSent(opCreate, NoticePaper, err)
+		}
+		rec.Pin = a.Endpoint.URL
+		for _, rid := range a.Result.RIDs() {
+			rec.Known = append(rec.Known, rid.Reveal())
+		}
+	}
+	return rec, nil
+}
+
+// equip gets what a prescription for a patient needs from others.
+func (p *Prescriber) equip(ctx context.Context, patient identity.SSIN, t *trips) (etee.KEK, error) {
+	if err := p.login(ctx, t); err != nil {
+		return etee.KEK{}, err
+	}
+	t.now(TripTokens)
+	if _, err := p.p.Depot.Find(ctx, p.conf.Recipients...); err != nil {
+		return etee.KEK{}, p.notSent(opCreate, NoticePaper, err)
+	}
+	t.now(TripKey)
+	key, err := p.p.KGSS.NewKey(ctx, p.acl(patient))
+	if err != nil {
+		return etee.KEK{}, p.notSent(opCreate, NoticePaper, err)
+	}
+	return key, nil
+}
+
+// login sees to it that there is a token. One that was issued just now was fetched for us, whoever did it.
+func (c *client) login(ctx context.Context, t *trips) error {
+	if c.p.Tokens == nil {
+		return nil
+	}
+	const clocks = 2 * time.Second // that of the platform shows seconds
+	began := time.Now()
+	t.now(TripLogin)
+	before := len(t.names())
+	tok, err := c.p.Tokens.Token(ctx)
+	if err != nil {
+		return c.notSent(opCreate, NoticePaper, err)
+	}
+	if tok == nil {
+		return nil
+	}
+	if last := c.seen.Swap(&tok.ID); (last == nil || *last != tok.ID) && tok.IssuedAt.After(began.Add(-clocks)) && len(t.names()) == before {
+		t.note(TripLogin)
+	}
+	return nil
+}
+
+// Prepare gets what prescriptions for a patient will need from other services than Recip-e, so that creating one is a single
+// request: to be called when a patient's file is opened. n keys are made ready, at most 16.
+func (p *Prescriber) Prepare(ctx context.Context, patient identity.SSIN, n int) error {
+	ctx, cancel := p.bounded(ctx, time.Now())
+	defer cancel()
+	if err := p.login(ctx, &trips{}); err != nil {
+		return err
+	}
+	if _, err := p.p.Depot.Find(ctx, p.conf.Recipients...); err != nil {
+		return p.notSent(opCreate, "", err)
+	}
+	if err := p.p.KGSS.Prepare(ctx, p.acl(patient), max(n, 1)); err != nil {
+		return p.notSent(opCreate, "", err)
+	}
+	return nil
+}
+
+// healthy tells that no address of the service is known to have failed lately.
+func (c *client) healthy() bool {
+	if c.p.Engine == nil {
+		return true
+	}
+	for _, s := range c.p.Engine.Breakers() {
+		if s.Service == c.service {
+			return false
+		}
+	}
+	return true
+}
+
+// createHandler sends prescriptions and finds out about them.
+type createHandler struct{ p *Prescriber }
+
+// Send implements outbox.Sender.
+func (h createHandler) Send(ctx context.Context, it outbox.Item, at outbox.Attempt) (outbox.Answer, error) {
+	p := h.p
+	rec, err := decodeCreate(it.Payload)
+	if err != nil {
+		return nil, p.invalid(opCreate, err)
+	}
+	if err := p.excluded(ctx, rec.Reference, opCreate); err != nil {
+		return nil, err
+	}
+	l := liveOf(ctx)
+	l.trips.now(TripSend)
+	q, err := p.createQuestion(rec)
+	if err != nil {
+		return nil, p.invalid(opCreate, err)
+	}
+	a, err := ask(exchange.WithExpires(l.trips.follow(ctx), at.Expires), p.client, q)
+	if err != nil {
+		l.was(true)
+		return nil, err
+	}
+	l.was(a.Attempts > 1 || a.Alternate || rec.Pin != "")
+	if a.Result.RID.IsZero() {
+		return nil, &fault.Error{
+			Op: opCreate, Service: p.service, Endpoint: a.Endpoint.URL, Ticket: a.Response.ID, Kind: fault.Protocol, Outcome: fault.Unknown,
+			Attempts: a.Attempts, Notice: NoticeUnsure, Err: ErrNoRID,
+		}
+	}
+	return json.Marshal(createAnswer{RID: a.Result.RID.Reveal(), Content: rec.Content})
+}
+
+func (p *Prescriber) createQuestion(rec *createRecord) (question[*protocol.CreatePrescriptionResult], error) {
+	patient, err := identity.ParseSSIN(rec.Patient)
+	if err != nil {
+		return question[*protocol.CreatePrescriptionResult]{}, errRecord
+	}
+	expires, err := protocol.ParseDate(rec.Expires)
+	if err != nil {
+		return question[*protocol.CreatePrescriptionResult]{}, errRecord
+	}
+	op := create
+	op.class = resilience.ResolvableWrite
+	return question[*protocol.CreatePrescriptionResult]{
+		op: op, pin: rec.Pin, result: func() *protocol.CreatePrescriptionResult { return &protocol.CreatePrescriptionResult{} },
+		param: func(k protocol.Keyed) protocol.Param {
+			return &protocol.CreatePrescriptionParam{
+				Party: protocol.Party{PatientID: patient}, Prescription: rec.Sealed, PrescriptionType: identity.PrescriptionType(rec.Type),
+				FeedbackRequested: rec.Feedback, KeyID: rec.KeyID, Keyed: k, PrescriberLabel: identity.Hide(rec.Label), ExpirationDate: expires,
+				Vision: protocol.Vision(rec.Vision), VisionOthers: protocol.VisionOthers(rec.VisionOthers),
+			}
+		},
+		clear: func(r *protocol.Request) {
+			r.Administrative = &protocol.Administrative{
+				PrescriptionType: rec.Type, PrescriptionVersion: rec.KMEHRVersion, ReferenceSourceVersion: rec.Source, KeyID: rec.KeyID,
+			}
+		},
+	}, nil
+}
+
+// excluded refuses what must not be created because paper was given. It is asked at the head of the line, where nothing else
+// happens to this reference at the same time.
+func (p *Prescriber) excluded(ctx context.Context, reference, op string) error {
+	box := p.box.Load()
+	if box == nil {
+		return p.local(op, fault.Local, ErrNoOutbox)
+	}
+	paper, err := latest(ctx, box, KindPaper, reference)
+	if err != nil {
+		return p.ledger(op, err)
+	}
+	switch paper.fate(time.Now()) {
+	case fateDone:
+	case fateWaiting, fateUnknown: // behind us in the line: it is looked at after us
+		was, err := given(ctx, box, paper.id)
+		if err != nil {
+			return p.ledger(op, err)
+		}
+		if !was {
+			return nil
+		}
+	default:
+		return nil
+	}
+	return &fault.Error{Op: op, Service: p.service, Kind: fault.Conflict, Outcome: fault.Rejected, Err: ErrPaperGiven}
+}

@@ -1,0 +1,255 @@
+package recipe
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/ehealth-continuity/ehealth/fault"
+	"github.com/ehealth-continuity/ehealth/identity"
+	"github.com/ehealth-continuity/ehealth/resilience/outbox"
+)
+
+// Permit says that there is no electronic prescription and that none will be made for a reference, so that paper may be given.
+// Only [Prescriber.Paper] grants one; the zero Permit permits nothing.
+type Permit struct {
+	reference string
+	granted   time.Time
+}
+
+// Granted is when it was granted; the zero time for the zero Permit.
+func (p Permit) Granted() time.Time { return p.granted }
+
+// IsZero tells that nothing is permitted.
+func (p Permit) IsZero() bool { return p.granted.IsZero() }
+
+// Reference is that of the prescription which paper takes the place of.
+func (p Permit) Reference() string { return p.reference }
+
+// CreatedError says that paper must not be given, because there is an electronic prescription.
+type CreatedError struct{ RID identity.RID }
+
+// Error says so.
+func (e *CreatedError) Error() string { return "recipe: there is an electronic prescription" }
+
+// SafeError is Error: it may be logged.
+func (e *CreatedError) SafeError() string { return e.Error() }
+
+const (
+	opPaper      = "recipe.prescriber.Paper"
+	opPaperGiven = "recipe.prescriber.PaperGiven"
+	// permitWait is how long granting may take. It is local.
+	permitWait = 10 * time.Second
+)
+
+// paperRecord says that paper was given.
+type paperRecord struct {
+	Version int  `json:"v"`
+	Given   bool `json:"given,omitempty"` // by a person who was not sure: it waits for what becomes of the electronic one
+}
+
+// paperAnswer is when, and what had to be taken back.
+type paperAnswer struct {
+	At      time.Time `json:"at"`
+	Surplus string    `json:"surplus,omitempty"`
+}
+
+// given tells whether a paper item that is not settled was recorded by [Prescriber.PaperGiven].
+func given(ctx context.Context, box *outbox.Box, id outbox.ID) (bool, error) {
+	it, err := box.Reveal(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	var r paperRecord
+	if err := json.Unmarshal(it.Payload, &r); err != nil {
+		return false, errRecord
+	}
+	return r.Given, nil
+}
+
+// Paper grants the permit to give paper for a reference: when nothing was tried, or when it is certain that nothing was
+// created. It is on disk before it is granted, and from then on the electronic one is refused ([ErrPaperGiven]), in every
+// process that shares the outbox. A held prescription is given up. Asking again gives the same permit.
+//
+// It fails with a [*CreatedError] when there is an electronic prescription, and with an [*UnsureError] while nobody knows.
+func (p *Prescriber) Paper(ctx context.Context, reference string) (Permit, error) {
+	box := p.box.Load()
+	if box == nil {
+		return Permit{}, p.local(opPaper, fault.Local, ErrNoOutbox)
+	}
+	if reference == "" || len(reference) > maxReference {
+		return Permit{}, p.invalid(opPaper, ErrReference)
+	}
+	ctx, cancel := context.WithTimeout(ctx, permitWait)
+	defer cancel()
+	for range 3 {
+		permit, again, err := p.permit(ctx, box, reference)
+		if !again {
+			return permit, err
+		}
+	}
+	return Permit{}, p.local(opPaper, fault.Conflict, outbox.ErrConflict)
+}
+
+func (p *Prescriber) permit(ctx context.Context, box *outbox.Box, reference string) (_ Permit, again bool, _ error) {
+	st, err := p.look(ctx, box, reference)
+	if err != nil {
+		return Permit{}, false, p.ledger(opPaper, err)
+	}
+	switch st.state {
+	case OutcomePaper:
+		return p.granted(ctx, box, reference, st)
+	case OutcomeCreated:
+		return Permit{}, false, p.exists(ctx, box, st.create.id)
+	case OutcomeUnsure:
+		return Permit{}, false, p.undecided(reference, nil)
+	}
+	payload, err := json.Marshal(paperRecord{Version: createVersion})
+	if err != nil {
+		return Permit{}, false, p.local(opPaper, fault.Local, errRecord)
+	}
+	end, _ := ctx.Deadline()
+	res, err := box.Do(ctx, outbox.Item{
+		Kind: KindPaper, Key: lineOf(reference), Ref: refOf(reference, st.paper.n+1), Expiry: outbox.At(end), Payload: payload,
+	})
+	if err == nil {
+		return permitOf(reference, res)
+	}
+	if q, ok := errors.AsType[*outbox.QueuedError](err); ok {
+		// Something about this reference is before it in the line. A permit that is not taken back in time is granted to nobody.
+		p.withdraw(ctx, box, q.ID)
+		return Permit{}, false, p.undecided(reference, q.Err)
+	}
+	if s, ok := errors.AsType[*outbox.StateError](err); ok && s.State == outbox.Rejected {
+		return Permit{}, true, nil // what it was refused for is in the ledger now
+	}
+	if errors.Is(err, outbox.ErrConflict) {
+		return Permit{}, true, nil
+	}
+	return Permit{}, false, p.ledger(opPaper, err)
+}
+
+func permitOf(reference string, res *outbox.Result) (Permit, bool, error) {
+	var a paperAnswer
+	if err := json.Unmarshal(res.Answer, &a); err != nil {
+		return Permit{}, false, &fault.Error{Op: opPaper, Service: ServicePrescriber, Kind: fault.Local, Outcome: fault.Done, Err: errRecord}
+	}
+	return Permit{reference, a.At}, false, nil
+}
+
+// granted returns the permit that was granted before.
+func (p *Prescriber) granted(ctx context.Context, box *outbox.Box, reference string, st *entries) (Permit, bool, error) {
+	if st.given {
+		return Permit{}, false, p.undecided(reference, ErrPaperGiven)
+	}
+	res, err := box.Result(ctx, st.paper.id)
+	if err != nil {
+		return Permit{}, false, p.ledger(opPaper, err)
+	}
+	return permitOf(reference, res)
+}
+
+func (p *Prescriber) exists(ctx context.Context, box *outbox.Box, id outbox.ID) error {
+	e := &CreatedError{}
+	if res, err := box.Result(ctx, id); err == nil {
+		if a, err := decodeCreateAnswer(res.Answer); err == nil {
+			e.RID = a.rid()
+		}
+	}
+	return p.local(opPaper, fault.Conflict, e)
+}
+
+func (p *Prescriber) undecided(reference string, cause error) error {
+	return &fault.Error{
+		Op: opPaper, Service: p.service, Kind: fault.Conflict, Outcome: fault.Unknown, Notice: NoticeUnsure, Err: &UnsureError{reference, cause},
+	}
+}
+
+// PaperGiven records that somebody gave paper although nobody knows whether there is an electronic prescription. When it turns
+// out that there is one, it is revoked, unless a pharmacy has it already; that is told by an [Event].
+func (p *Prescriber) PaperGiven(ctx context.Context, reference string) error {
+	box := p.box.Load()
+	if box == nil {
+		return p.local(opPaperGiven, fault.Local, ErrNoOutbox)
+	}
+	if reference == "" || len(reference) > maxReference {
+		return p.invalid(opPaperGiven, ErrReference)
+	}
+	st, err := p.look(ctx, box, reference)
+	if err != nil {
+		return p.ledger(opPaperGiven, err)
+	}
+	if st.state == OutcomePaper {
+		return nil
+	}
+	payload, err := json.Marshal(paperRecord{Version: createVersion, Given: true})
+	if err != nil {
+		return p.local(opPaperGiven, fault.Local, errRecord)
+	}
+	_, err = box.Put(ctx, outbox.Item{Kind: KindPaper, Key: lineOf(reference), Ref: refOf(reference, st.paper.n+1), Priority: outbox.Interactive, Payload: payload})
+	if err != nil && !errors.Is(err, outbox.ErrConflict) {
+		return p.ledger(opPaperGiven, err)
+	}
+	return nil
+}
+
+// paperHandler grants permits. It runs at the head of the line, so nothing about the reference is under way.
+type paperHandler struct{ p *Prescriber }
+
+// Send implements outbox.Sender.
+func (h paperHandler) Send(ctx context.Context, it outbox.Item, _ outbox.Attempt) (outbox.Answer, error) {
+	p := h.p
+	box := p.box.Load()
+	var r paperRecord
+	if err := json.Unmarshal(it.Payload, &r); err != nil || r.Version != createVersion {
+		return nil, p.invalid(opPaper, errRecord)
+	}
+	if box == nil {
+		return nil, p.local(opPaper, fault.Local, ErrNoOutbox)
+	}
+	reference := referenceOf(it.Ref)
+	for _, kind := range []outbox.Kind{KindHeld, KindCreate} {
+		last, err := latest(ctx, box, kind, reference)
+		if err != nil {
+			return nil, p.ledger(opPaper, err)
+		}
+		f := last.fate(time.Now())
+		if f == fateWaiting && p.withdraw(ctx, box, last.id) {
+			f = fateNone
+		}
+		switch {
+		case f == fateNone, f == fateDone && kind == KindHeld:
+		case f == fateDone:
+			return h.surplus(ctx, box, last.id, reference, r.Given)
+		case r.Given: // to be looked at again, until somebody decided
+			return nil, p.local(opPaper, fault.Unavailable, ErrNotYet)
+		default:
+			return nil, &fault.Error{Op: opPaper, Service: p.service, Kind: fault.Conflict, Outcome: fault.Rejected, Err: ErrNotYet}
+		}
+	}
+	return json.Marshal(paperAnswer{At: time.Now().Round(0)})
+}
+
+// surplus takes back the electronic prescription when paper was given already.
+func (h paperHandler) surplus(ctx context.Context, box *outbox.Box, id outbox.ID, reference string, given bool) (outbox.Answer, error) {
+	p := h.p
+	res, err := box.Result(ctx, id)
+	if err != nil {
+		return nil, p.ledger(opPaper, err)
+	}
+	a, err := decodeCreateAnswer(res.Answer)
+	if err != nil {
+		return nil, p.invalid(opPaper, err)
+	}
+	if !given {
+		return nil, &fault.Error{Op: opPaper, Service: p.service, Kind: fault.Conflict, Outcome: fault.Rejected, Err: &CreatedError{a.rid()}}
+	}
+	if err := p.revokeSurplus(ctx, reference, a.rid(), reasonPaper); err != nil {
+		return nil, err
+	}
+	return json.Marshal(paperAnswer{At: time.Now().Round(0), Surplus: a.RID})
+}
+
+// ErrNotYet: nobody knows yet whether there is an electronic prescription.
+const ErrNotYet reason = "recipe: not known yet whether there is an electronic prescription"

@@ -1,0 +1,277 @@
+package recipe
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/ehealth-continuity/ehealth/fault"
+	"github.com/ehealth-continuity/ehealth/identity"
+	"github.com/ehealth-continuity/ehealth/internal/exchange"
+	"github.com/ehealth-continuity/ehealth/recipe/protocol"
+	"github.com/ehealth-continuity/ehealth/resilience"
+	"github.com/ehealth-continuity/ehealth/resilience/outbox"
+)
+
+// Handler is what an outbox must know about a kind.
+type Handler struct {
+	Kind    outbox.Kind
+	Handler outbox.Sender
+	Policy  outbox.Policy
+	// Service gets the items. "" = nobody: they are settled on this computer, and must not wait for a service.
+	Service string
+}
+
+// policyOf is how the outbox treats a kind.
+func policyOf(k outbox.Kind) outbox.Policy {
+	switch k {
+	case KindCreate:
+		return outbox.Policy{Class: resilience.ResolvableWrite, Lag: lag}
+	case KindNotify:
+		return outbox.Policy{Class: resilience.UnsafeWrite}
+	}
+	return outbox.Policy{Class: resilience.IdempotentWrite}
+}
+
+// Handlers are all kinds of items of a prescriber.
+func (p *Prescriber) Handlers() []Handler {
+	own := func(k outbox.Kind, s outbox.Sender) Handler { return Handler{k, s, policyOf(k), p.service} }
+	local := func(k outbox.Kind, s outbox.Sender) Handler { return Handler{k, s, policyOf(k), ""} }
+	return []Handler{
+		own(KindCreate, createHandler{p}), own(KindHeld, heldHandler{p}), local(KindPaper, paperHandler{p}),
+		own(KindRevoke, outbox.SendFunc(p.sendRevoke)), own(KindVision, outbox.SendFunc(p.sendVision)),
+		own(KindFeedbackFlag, outbox.SendFunc(p.sendFlag)), own(KindNotify, outbox.SendFunc(p.sendNote)),
+	}
+}
+
+// Handle are the options that make an outbox do the work of this prescriber.
+func (p *Prescriber) Handle() []outbox.Option {
+	var out []outbox.Option
+	for _, h := range p.Handlers() {
+		out = append(out, outbox.Handle(h.Kind, h.Handler, h.Policy))
+	}
+	return out
+}
+
+// writeRecord is a write about one prescription that waits.
+type writeRecord struct {
+	Version int    `json:"v"`
+	RID     string `json:"rid,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+	Allowed bool   `json:"allowed,omitempty"`
+
+	Vision    *string `json:"vision,omitempty"`
+	Others    string  `json:"others,omitempty"`
+	KMEHR     string  `json:"kmehr,omitempty"`
+	Source    string  `json:"source,omitempty"`
+	Pharmacy  string  `json:"pharmacy,omitempty"`
+	Patient   string  `json:"patient,omitempty"`
+	Text      string  `json:"text,omitempty"`
+	Reference string  `json:"ref,omitempty"` // of the prescription that is one too many
+}
+
+func decodeWrite(it outbox.Item) (*writeRecord, error) {
+	var r writeRecord
+	if err := json.Unmarshal(it.Payload, &r); err != nil || r.Version != createVersion {
+		return nil, errRecord
+	}
+	return &r, nil
+}
+
+// queue does a write now if it can, and keeps it otherwise. The writes about one prescription keep their order.
+func (p *Prescriber) queue(ctx context.Context, op operation, kind outbox.Kind, rid identity.RID, ref string, rec writeRecord) error {
+	box := p.box.Load()
+	if box == nil {
+		return p.local(op.name, fault.Local, ErrNoOutbox)
+	}
+	rec.Version = createVersion
+	line := ""
+	if !rid.IsZero() {
+		rec.RID, line = rid.Reveal(), "rid/"+rid.Reveal()
+	}
+	payload, err := json.Marshal(rec)
+	if err != nil {
+		return p.local(op.name, fault.Local, errRecord)
+	}
+	_, err = box.Do(ctx, outbox.Item{Kind: kind, Key: line, Ref: ref, Payload: payload})
+	return p.queued(op, err)
+}
+
+// queued is the error of a write that went through the outbox, as a *fault.Error: it matches outbox.ErrQueued or
+// outbox.ErrUnknown when it is settled later.
+func (p *Prescriber) queued(op operation, err error) error {
+	if err == nil {
+		return nil
+	}
+	out := &fault.Error{Op: op.name, Service: p.service, Kind: fault.Local, Outcome: fault.NotSent, Err: err}
+	if e, ok := errors.AsType[*fault.Error](err); ok {
+		out.Kind, out.Endpoint, out.Ticket, out.Code, out.Message = e.Kind, e.Endpoint, e.Ticket, e.Code, e.Message
+		out.Attempts, out.RetryAfter, out.Notice, out.Outcome = e.Attempts, e.RetryAfter, e.Notice, e.Outcome
+	}
+	switch {
+	case errors.Is(err, outbox.ErrQueued):
+		out.Outcome = fault.NotSent
+		if out.Kind == fault.Local {
+			out.Kind = fault.Unavailable
+		}
+	case errors.Is(err, outbox.ErrUnknown):
+		out.Outcome, out.Notice = fault.Unknown, NoticeUnsure
+	}
+	return out
+}
+
+// QueueRevoke is [Prescriber.Revoke] through the outbox: when it cannot be done now, it is done when Recip-e answers again,
+// and the error matches outbox.ErrQueued. What a pharmacy has by then is not revoked, and ends as rejected.
+func (p *Prescriber) QueueRevoke(ctx context.Context, rid identity.RID, why identity.Private) error {
+	if rid.IsZero() || why.IsZero() {
+		return p.invalid(opRevoke.name, ErrRequest)
+	}
+	return p.queue(ctx, opRevoke, KindRevoke, rid, "revoke/"+rid.Reveal(), writeRecord{Reason: why.Reveal()})
+}
+
+// QueueFeedbackFlag is [Prescriber.SetFeedback] through the outbox.
+func (p *Prescriber) QueueFeedbackFlag(ctx context.Context, rid identity.RID, allowed bool) error {
+	if rid.IsZero() {
+		return p.invalid(opFeedbackFlag.name, ErrRequest)
+	}
+	return p.queue(ctx, opFeedbackFlag, KindFeedbackFlag, rid, "", writeRecord{Allowed: allowed})
+}
+
+// QueueVision is [Prescriber.PutVision] through the outbox.
+func (p *Prescriber) QueueVision(ctx context.Context, rid identity.RID, v Visibility) error {
+	if rid.IsZero() {
+		return p.invalid(opVision.name, ErrRequest)
+	}
+	rec := writeRecord{Others: string(v.Others), KMEHR: v.PrescriptionVersion, Source: v.ReferenceSourceVersion}
+	if v.Vision != nil {
+		if err := protocol.CheckVision(protocol.Prescriber, *v.Vision); err != nil {
+			return p.invalid(opVision.name, err)
+		}
+		text := v.Vision.Reveal()
+		rec.Vision = &text
+	}
+	return p.queue(ctx, opVision, KindVision, rid, "", rec)
+}
+
+// QueueNotification is [Prescriber.SendNotification] through the outbox. reference names it, so that it is not sent twice; ""
+// = each call is a message of its own. When nobody knows whether it arrived it is not sent again: a person decides.
+func (p *Prescriber) QueueNotification(ctx context.Context, reference string, n OutgoingNotification) error {
+	if n.Pharmacy.IsZero() || n.Patient.IsZero() || n.Text.IsZero() {
+		return p.invalid(opNotify.name, ErrRequest)
+	}
+	return p.queue(ctx, opNotify, KindNotify, identity.RID{}, reference, writeRecord{
+		Pharmacy: n.Pharmacy.Reveal(), Patient: n.Patient.Reveal(), Text: n.Text.Reveal(),
+	})
+}
+
+func (p *Prescriber) sendRevoke(ctx context.Context, it outbox.Item, at outbox.Attempt) (outbox.Answer, error) {
+	r, err := decodeWrite(it)
+	if err != nil {
+		return nil, p.invalid(opRevoke.name, err)
+	}
+	rid := ridOf(r.RID)
+	err = p.Revoke(exchange.WithExpires(ctx, at.Expires), rid, identity.Hide(r.Reason))
+	if r.Reference == "" {
+		return nil, err
+	}
+	switch fault.OutcomeOf(err) {
+	case fault.Done:
+		p.tell(Event{Kind: EventRevoked, Reference: r.Reference, RID: rid})
+	case fault.Rejected:
+		if _, state := errors.AsType[*StateError](err); state {
+			p.tell(Event{Kind: EventNotRevoked, Reference: r.Reference, RID: rid})
+		}
+	}
+	return nil, err
+}
+
+func (p *Prescriber) sendFlag(ctx context.Context, it outbox.Item, at outbox.Attempt) (outbox.Answer, error) {
+	r, err := decodeWrite(it)
+	if err != nil {
+		return nil, p.invalid(opFeedbackFlag.name, err)
+	}
+	return nil, p.SetFeedback(exchange.WithExpires(ctx, at.Expires), ridOf(r.RID), r.Allowed)
+}
+
+func (p *Prescriber) sendVision(ctx context.Context, it outbox.Item, at outbox.Attempt) (outbox.Answer, error) {
+	r, err := decodeWrite(it)
+	if err != nil {
+		return nil, p.invalid(opVision.name, err)
+	}
+	v := Visibility{Others: protocol.VisionOthers(r.Others), PrescriptionVersion: r.KMEHR, ReferenceSourceVersion: r.Source}
+	if r.Vision != nil {
+		vision := protocol.Vision(*r.Vision)
+		v.Vision = &vision
+	}
+	return nil, p.PutVision(exchange.WithExpires(ctx, at.Expires), ridOf(r.RID), v)
+}
+
+func (p *Prescriber) sendNote(ctx context.Context, it outbox.Item, at outbox.Attempt) (outbox.Answer, error) {
+	r, err := decodeWrite(it)
+	if err != nil {
+		return nil, p.invalid(opNotify.name, err)
+	}
+	pharmacy, err := identity.ParseNIHIILenient(r.Pharmacy)
+	if err != nil {
+		return nil, p.invalid(opNotify.name, errRecord)
+	}
+	patient, err := identity.ParseSSIN(r.Patient)
+	if err != nil {
+		return nil, p.invalid(opNotify.name, errRecord)
+	}
+	return nil, p.SendNotification(exchange.WithExpires(ctx, at.Expires), OutgoingNotification{pharmacy, patient, identity.Hide(r.Text)})
+}
+
+// Why a surplus prescription is revoked: the pharmacy that asks for it reads this.
+const (
+	reasonPaper  = "duplicate: paper given"
+	reasonDouble = "duplicate"
+)
+
+// revokeSurplus sees to it that a prescription that is one too many is revoked, now or later. It is told only when that is on
+// disk.
+func (p *Prescriber) revokeSurplus(ctx context.Context, reference string, rid identity.RID, why string) error {
+	box := p.box.Load()
+	if box == nil {
+		return p.local(opRevoke.name, fault.Local, ErrNoOutbox)
+	}
+	payload, err := json.Marshal(writeRecord{Version: createVersion, RID: rid.Reveal(), Reason: why, Reference: reference})
+	if err != nil {
+		return p.local(opRevoke.name, fault.Local, errRecord)
+	}
+	_, err = box.Put(ctx, outbox.Item{Kind: KindRevoke, Key: "rid/" + rid.Reveal(), Ref: "surplus/" + rid.Reveal(), Priority: outbox.Interactive, Payload: payload})
+	if err != nil && !errors.Is(err, outbox.ErrConflict) {
+		return p.ledger(opRevoke.name, err)
+	}
+	p.tell(Event{Kind: EventSurplus, Reference: reference, RID: rid})
+	return nil
+}
+
+func (p *Prescriber) tell(e Event) {
+	if p.conf.OnEvent != nil {
+		p.conf.OnEvent(e)
+	}
+}
+
+// Observe is to be told of the changes in the outbox (see outbox.WithEvents): from them the events of kind [EventSettled] are
+// made, for prescriptions of which nobody knew, and for those that were confirmed. It does not block.
+func (p *Prescriber) Observe(e outbox.Event) {
+	settled := e.Kind == KindCreate && (e.From == outbox.Unknown || e.From == outbox.Ready || e.From == outbox.Prepared) && !e.To.Open() ||
+		e.Kind == KindCreate && e.From == outbox.Sending && e.To == outbox.Done
+	box := p.box.Load()
+	if !settled || p.conf.OnEvent == nil || box == nil {
+		return
+	}
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), withdrawWait)
+		defer cancel()
+		it, err := box.Reveal(ctx, e.ID)
+		if err != nil {
+			return // the outbox is closed: who asks for the Outcome next learns it
+		}
+		reference := referenceOf(it.Ref)
+		if out, err := p.Outcome(ctx, reference); err == nil {
+			p.tell(Event{Kind: EventSettled, Reference: reference, RID: out.RID, Outcome: out})
+		}
+	}()
+}

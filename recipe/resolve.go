@@ -1,0 +1,210 @@
+package recipe
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/ehealth-continuity/ehealth/fault"
+	"github.com/ehealth-continuity/ehealth/identity"
+	"github.com/ehealth-continuity/ehealth/recipe/protocol"
+	"github.com/ehealth-continuity/ehealth/resilience/outbox"
+)
+
+// maxAsked bounds how many prescriptions one question looks into. The next question goes on where this one stopped.
+const maxAsked = 100
+
+// lag is how long lists may hide a new prescription: it is not published, and the few minutes over which dossier 04 section
+// 14.2 spreads its questions are the only figure there is.
+const lag = 5 * time.Minute
+
+// CreatePolicy is what the outbox must know about prescriptions.
+func CreatePolicy() outbox.Policy { return policyOf(KindCreate) }
+
+// others remembers prescriptions of patients that were looked into and are not the one that is looked for: they need not be
+// fetched again at the next question.
+type others struct {
+	mu   sync.Mutex
+	seen map[outbox.ID]map[string]bool
+}
+
+func (o *others) known(id outbox.ID, rid string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.seen[id][rid]
+}
+
+func (o *others) add(id outbox.ID, rid string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.seen == nil {
+		o.seen = map[outbox.ID]map[string]bool{}
+	}
+	if o.seen[id] == nil {
+		if len(o.seen) >= 100 {
+			clear(o.seen)
+		}
+		o.seen[id] = map[string]bool{}
+	}
+	o.seen[id][rid] = true
+}
+
+func (o *others) forget(id outbox.ID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.seen, id)
+}
+
+// search is one question after a prescription whose answer was lost.
+type search struct {
+	p       *Prescriber
+	id      outbox.ID
+	rec     *createRecord
+	patient identity.SSIN
+	asked   int
+	found   []identity.RID
+	unclear bool
+}
+
+// Resolve implements outbox.Resolver: it looks for the prescription by the key that was made for it (dossier 04 section 14.2).
+// No other prescription has that key, whoever wrote it.
+func (h createHandler) Resolve(ctx context.Context, it outbox.Item, at outbox.Attempt) (outbox.Verdict, error) {
+	rec, err := decodeCreate(it.Payload)
+	if err != nil {
+		return outbox.Verdict{}, h.p.invalid(opCreate, err)
+	}
+	patient, err := identity.ParseSSIN(rec.Patient)
+	if err != nil {
+		return outbox.Verdict{}, h.p.invalid(opCreate, errRecord)
+	}
+	s := &search{p: h.p, id: at.ID, rec: rec, patient: patient}
+	if err := s.run(ctx, at); err != nil {
+		return outbox.Verdict{}, err
+	}
+	switch {
+	case len(s.found) > 0:
+		h.p.others.forget(at.ID)
+		return h.found(ctx, rec, s.found)
+	case s.unclear:
+		return outbox.Verdict{Found: outbox.Unclear}, nil
+	}
+	return outbox.Verdict{Found: outbox.NotThere}, nil
+}
+
+// found keeps the number. A second one under the same key was sent by somebody on the way, and is one too many.
+func (h createHandler) found(ctx context.Context, rec *createRecord, rids []identity.RID) (outbox.Verdict, error) {
+	a := createAnswer{RID: rids[0].Reveal(), Content: rec.Content}
+	for _, rid := range rids[1:] {
+		a.Surplus = append(a.Surplus, rid.Reveal())
+		if err := h.p.revokeSurplus(ctx, rec.Reference, rid, reasonDouble); err != nil {
+			return outbox.Verdict{}, err
+		}
+	}
+	answer, err := json.Marshal(a)
+	return outbox.Verdict{Found: outbox.Happened, Answer: answer}, err
+}
+
+// run asks the list that shows keys, and where that does not say yes, everything that shows numbers. The long way is gone when
+// the first one does not answer, and at the end, when "no" must be certain.
+func (s *search) run(ctx context.Context, at outbox.Attempt) error {
+	listed := errors.New("not asked")
+	if s.p.conf.Generation == protocol.Gen2023 {
+		if listed = s.byKey(ctx); len(s.found) > 0 {
+			return nil
+		}
+	}
+	pol := CreatePolicy()
+	if listed == nil && time.Now().Before(at.Expires.Add(pol.Skew+pol.Late+pol.Lag)) {
+		return nil
+	}
+	if err := s.among(ctx, s.open(ctx)); err != nil || len(s.found) > 0 {
+		return err
+	}
+	for _, active := range []bool{true, false} {
+		if err := s.among(ctx, s.history(ctx, active)); err != nil || len(s.found) > 0 {
+			return err
+		}
+	}
+	return nil
+}
+
+// byKey asks listPrescriptions, which shows the key of each.
+func (s *search) byKey(ctx context.Context) error {
+	from := protocol.DateOf(s.rec.Start)
+	for l, err := range s.p.list(ctx, ListQuery{Patient: s.patient, From: from, To: from.Add(0, 0, 1), Own: true}) {
+		if err != nil {
+			return err
+		}
+		if l.EncryptionKey == s.rec.KeyID && !l.RID.IsZero() {
+			s.found = append(s.found, l.RID)
+		}
+	}
+	return nil
+}
+
+// numbers are those of a list.
+type numbers = iter.Seq2[identity.RID, error]
+
+func (s *search) open(ctx context.Context) numbers {
+	return func(yield func(identity.RID, error) bool) {
+		for a, err := range s.p.openRIDs(ctx, s.patient) {
+			if err != nil {
+				yield(identity.RID{}, err)
+				return
+			}
+			for _, rid := range a.Result.RIDs() {
+				if !yield(rid, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (s *search) history(ctx context.Context, active bool) numbers {
+	return func(yield func(identity.RID, error) bool) {
+		for r, err := range s.p.History(ctx, s.patient, active) {
+			if !yield(r.RID, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// among looks into what a list has and was not there before.
+func (s *search) among(ctx context.Context, all numbers) error {
+	before := map[string]bool{}
+	for _, rid := range s.rec.Known {
+		before[rid] = true
+	}
+	for rid, err := range all {
+		if err != nil {
+			return err
+		}
+		text := rid.Reveal()
+		if rid.IsZero() || before[text] || s.p.others.known(s.id, text) {
+			continue
+		}
+		if s.asked++; s.asked > maxAsked {
+			s.unclear = true
+			return nil
+		}
+		a, err := s.p.get(ctx, rid)
+		switch {
+		case errors.As(err, new(*RefusedError)): // another's, or not to be shown yet: it may be asked for again
+		case err != nil:
+			s.unclear = true
+			if fault.KindOf(err).Temporary() {
+				return err
+			}
+		case a.Result.EncryptionKeyID == s.rec.KeyID:
+			s.found = append(s.found, rid)
+		default:
+			s.p.others.add(s.id, text)
+		}
+	}
+	return nil
+}
