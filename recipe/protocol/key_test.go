@@ -81,6 +81,41 @@ func TestVectors(t *testing.T) {
 	}
 }
 
+// The same vector without the shared file.
+func TestVectorHere(t *testing.T) {
+	const (
+		rawKey = "TsD3mK7vLjT+wGw8rIGXBBY/7MoOXY4d"
+		cipher = "UY06N2BTJZz+AimeJPS2H0aKPoaPU5r21JPGKUeN783hW6kq4ULZI8yOa9ekuHRHrmR0fRPpqdfXtwiVx9vabflTTgxhsU7hzL8satSHQ1BtYWHq8Syo" +
+			"KXwFqDqJbhP15LHQJe24IhJT8YCHaeEFdDPq/bmsNGgikt+o28lzAbkzmn1OX9LyeUx7pWr2NHmk4+TTqwVp1nFxBbuoKfYGaaY+RGHoFWYywfWvaWALK5eS" +
+			"FvDd4QuGAz3F7X6ibGz0Wjz/reI2hG8VREqjNNlErA=="
+		plain = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<r:createPrescriptionResult xmlns:r=\"http:/services.recipe.be/prescriber\">\n" +
+			"  <status><code>100</code></status>\n  <rid>BEP0ABCDEFGH</rid>\n</r:createPrescriptionResult>\n"
+	)
+	raw, err := base64.StdEncoding.DecodeString(rawKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := ParseResponseKey(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := k.Encrypt([]byte(plain)); err != nil || base64.StdEncoding.EncodeToString(c) != cipher {
+		t.Errorf("%v: %x", err, c)
+	}
+	sealed, err := base64.StdEncoding.DecodeString(cipher)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := new(CreatePrescriptionResult)
+	if dev, err := k.Open(sealed, r); err != nil || !dev.None() || !r.Outcome().OK() || r.RID.Reveal() != "BEP0ABCDEFGH" {
+		t.Errorf("%v, %+v, %+v", err, dev, r)
+	}
+	const id = "AAECAwQFBgcICQoLDA0ODw=="
+	if EncodeKeyID([]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}) != id || AdministrativeKeyIdentifier(id) != "QUFFQ0F3UUZCZ2NJQ1FvTERBME9Edz09" {
+		t.Error("identifiers of keys")
+	}
+}
+
 // OpenSSL opens what we seal, and we open what it seals.
 func TestOpenSSLAgrees(t *testing.T) {
 	tool := oracle.Tool(t, "openssl")

@@ -55,7 +55,7 @@ type Effect uint8
 
 // The effects.
 const (
-	EffectRead       Effect = iota // changes nothing
+	EffectRead       Effect = iota // changes nothing, but for marking notes as read
 	EffectIdempotent               // a write that may be repeated, judged by the state found
 	EffectCheck                    // a write to look up with a list before repeating
 	EffectOnce                     // a write that must not be repeated once it may have arrived

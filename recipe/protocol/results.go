@@ -256,7 +256,7 @@ func (*GetPrescriptionForExecutorResult) root(r Role) string {
 }
 
 func (r *GetPrescriptionForExecutorResult) roots() []string {
-	return []string{r.root(0), "getPrescriptionForExecutorResultUnsealed", "getPrescriptionForExecutorResult"}
+	return []string{r.root(0), "getPrescriptionForExecutorResultUnsealed"}
 }
 
 func (r *GetPrescriptionForExecutorResult) wire(c *codec) {

@@ -41,9 +41,9 @@ func (s *Status) Refused() bool { return s.Code == CodeRefuse }
 // Text returns the message in a language (FR, NL, EN, DE, in any case; longer tags such as nl-BE are cut), else one in no
 // particular language, else the first, else the message code, else the code.
 func (s *Status) Text(lang string) identity.Private {
-	lang, _, _ = strings.Cut(strings.ToUpper(strings.TrimSpace(lang)), "-")
+	lang, _, _ = strings.Cut(strings.TrimSpace(lang), "-")
 	for _, l := range []string{lang, "NA", ""} {
-		i := slices.IndexFunc(s.Messages, func(m Message) bool { return m.Lang == l && !m.Text.IsZero() })
+		i := slices.IndexFunc(s.Messages, func(m Message) bool { return strings.EqualFold(m.Lang, l) && !m.Text.IsZero() })
 		if i >= 0 {
 			return s.Messages[i].Text
 		}

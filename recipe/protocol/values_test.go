@@ -115,6 +115,7 @@ func TestStatusText(t *testing.T) {
 		{Status{Code: "300", Messages: all}, "NL", "n"},
 		{Status{Code: "300", Messages: all}, "nl-BE", "n"},
 		{Status{Code: "300", Messages: all}, "it", "e"},
+		{Status{Code: "300", Messages: []Message{{"EN", h("e")}, {"nl", h("n")}}}, " NL ", "n"},
 		{Status{Code: "300", Messages: append([]Message{{"NA", h("any")}}, all[1:]...)}, "EN", "any"},
 		{Status{Code: "300", Messages: append(all[1:2:2], Message{"", h("none")})}, "EN", "none"},
 		{Status{Code: "300", Messages: []Message{{"FR", h("")}, {"DE", h("d")}}}, "FR", "d"},
