@@ -9,10 +9,16 @@ import (
 	"unicode/utf8"
 
 	"github.com/ehealth-continuity/ehealth/identity"
+	"github.com/ehealth-continuity/ehealth/recipe/kmehr"
 )
 
-// ErrRID says that a proof was asked for without a RID: there is no proof of what does not exist (dossier 04 15.2).
-var ErrRID = errors.New("paper: no RID of Recip-e")
+// What a document cannot be without.
+var (
+	// ErrRID: a proof was asked for without a RID. There is no proof of what does not exist (dossier 04 15.2).
+	ErrRID = errors.New("paper: no RID of Recip-e")
+	// ErrPermit: a form was asked for although it is not certain that there is no electronic prescription.
+	ErrPermit = errors.New("paper: no permit for a prescription on paper")
+)
 
 // The bounds of what is printed.
 const (
@@ -64,12 +70,11 @@ func (k *checker) text(field string, p identity.Private, required bool) []byte {
 	return text
 }
 
-func (k *checker) day(field string, t time.Time) string {
-	y := t.In(brussels).Year()
-	if t.IsZero() || y < 1800 || y > 9999 {
+func (k *checker) day(field string, d kmehr.Day) string {
+	if !d.Whole() {
 		k.fail(field, 0, "is not a day")
 	}
-	return t.In(brussels).Format("02/01/2006")
+	return shownDay(d)
 }
 
 // check is the only way from a Content to a page.
@@ -79,14 +84,15 @@ func (c Content) check() (*printable, error) {
 	if !ok {
 		k.fail("Language", 0, "is none of fr, nl and de")
 	}
+	issued := kmehr.DayOf(c.Issued)
 	if c.From.IsZero() {
-		c.From = c.Issued
+		c.From = issued
 	}
 	p := &printable{
-		words: t, language: c.Language, created: c.Issued.In(brussels),
-		issued: k.day("Issued", c.Issued), from: k.day("From", c.From), until: k.day("Until", c.Until),
+		words: t, language: c.Language, created: c.Issued.UTC(),
+		issued: k.day("Issued", issued), from: k.day("From", c.From), until: k.day("Until", c.Until),
 	}
-	if dayOf(c.From).Before(dayOf(c.Issued)) || dayOf(c.Until).Before(dayOf(c.From)) {
+	if c.From.Before(issued) || c.Until.Before(c.From) {
 		k.fail("Until", 0, "Issued, From and Until are not in order")
 	}
 	p.people(k, c)
@@ -123,14 +129,9 @@ func (p *printable) people(k *checker, c Content) {
 	if t := k.text("Prescriber.Phone", c.Prescriber.Phone, false); len(t) > 0 {
 		p.prescriber = append(p.prescriber, label(p.phone, t))
 	}
-	first, family := k.text("Patient.FirstName", c.Patient.FirstName, true), k.text("Patient.FamilyName", c.Patient.FamilyName, true)
-	p.patient = append(p.patient, append(append(first, ' '), family...))
+	first, family := k.text("Patient.FirstName", c.Patient.FirstName, false), k.text("Patient.FamilyName", c.Patient.FamilyName, true)
+	p.patient = append(p.patient, bytes.TrimSpace(append(append(first, ' '), family...)))
 	if !c.Patient.Born.IsZero() {
-		p.patient = append(p.patient, label(p.born, []byte(k.day("Patient.Born", c.Patient.Born))))
+		p.patient = append(p.patient, label(p.born, []byte(shownDay(c.Patient.Born))))
 	}
-}
-
-func dayOf(t time.Time) time.Time {
-	y, m, d := t.In(brussels).Date()
-	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
 }

@@ -2,6 +2,7 @@
 // electronically, and the proof of one that was (dossier 04 sections 10 and 15, 06 section B.4.3). Both are PDF files of one
 // A4 page, in French, Dutch or German.
 //
+//	content, err := paper.Of(paper.FR, prescription)
 //	permit, err := prescriber.Paper(ctx, reference) // only when there certainly is no electronic prescription
 //	if err != nil {
 //		return err // unsure or created: no paper
@@ -38,7 +39,7 @@
 //
 //   - [*FieldError]: a field is missing, too long or cannot be printed;
 //   - [*OverflowError]: the medicines do not fit on one page, and how many would; there is never a second page;
-//   - [ErrRID]: a proof without a RID.
+//   - [ErrPermit] and [ErrRID]: a form without a permit, a proof without a RID.
 //
 // Of Kind Local it wraps what the writer returned.
 package paper

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ehealth-continuity/ehealth/identity"
+	"github.com/ehealth-continuity/ehealth/recipe/kmehr"
 	"github.com/ehealth-continuity/ehealth/recipe/paper"
 )
 
@@ -19,7 +20,7 @@ func example() paper.Content {
 			Medicine: identity.Hide("Examplamine 500 mg (20 compr.)"), Quantity: identity.Hide("1"), Posology: identity.Hide("1 compr. par jour"),
 		}},
 		Issued: time.Date(2030, 1, 15, 9, 30, 0, 0, time.UTC),
-		Until:  time.Date(2030, 4, 14, 0, 0, 0, 0, time.UTC),
+		Until:  kmehr.NewDay(2030, 4, 14),
 	}
 }
 

@@ -5,31 +5,22 @@ import (
 	"fmt"
 	"io"
 	"time"
-	_ "time/tzdata" // the zone must be known on machines without a zone database (Windows, minimal containers)
 
 	"github.com/ehealth-continuity/ehealth/fault"
 	"github.com/ehealth-continuity/ehealth/identity"
+	"github.com/ehealth-continuity/ehealth/recipe"
+	"github.com/ehealth-continuity/ehealth/recipe/kmehr"
 )
 
-// brussels is the zone of the days on paper.
-var brussels = func() *time.Location {
-	loc, err := time.LoadLocation("Europe/Brussels")
-	if err != nil {
-		// Cannot happen with the embedded database; a fixed offset is still closer to the truth than a panic.
-		return time.FixedZone("CET", 3600)
-	}
-	return loc
-}()
-
-// Content is what stands on both documents. Days are the calendar days of their instants in Belgium.
+// Content is what stands on both documents. [Of] makes it from a prescription.
 type Content struct {
 	Language   Language   // FR, NL or DE; required
 	Prescriber Prescriber // required
 	Patient    Patient    // required
 	Items      []Item     // 1 to 10 medicines, in this order
-	Issued     time.Time  // when it was prescribed; required
-	From       time.Time  // first day of delivery; zero = Issued
-	Until      time.Time  // last day of delivery, included; required (dossier 04 11.2)
+	Issued     time.Time  // when it was prescribed; required, printed as the day that it was in Belgium
+	From       kmehr.Day  // first day of delivery; zero = that of Issued
+	Until      kmehr.Day  // last day of delivery, included; required (dossier 04 11.2)
 }
 
 // Prescriber is who prescribes.
@@ -43,9 +34,9 @@ type Prescriber struct {
 // Patient is who takes the medicines. There is no place for the number of national register: the pharmacy reads it from the
 // identity card.
 type Patient struct {
-	FirstName  identity.Private // required
+	FirstName  identity.Private // absent for people who have one name only
 	FamilyName identity.Private // required
-	Born       time.Time        // zero = not printed
+	Born       kmehr.Day        // as far as it is known; zero = not printed
 }
 
 // Item is one medicine.
@@ -79,7 +70,24 @@ func Proof(w io.Writer, e Electronic) error {
 	})
 }
 
-// fallback writes the form that stands for a prescription which does not exist electronically.
+// Form is a prescription that does not exist electronically.
+type Form struct {
+	Content
+	// Permit is what [recipe.Prescriber.Paper] gave for this prescription; required.
+	Permit recipe.Permit
+}
+
+// Fallback writes the form that takes the place of an electronic prescription to w: one page that says that there is no
+// electronic one, to be signed by hand. It has nothing that can be scanned. It fails with [ErrPermit] without a permit and
+// otherwise as the package says.
+func Fallback(w io.Writer, f Form) error {
+	const op = "paper.Fallback"
+	if f.Permit.IsZero() {
+		return invalid(op, ErrPermit)
+	}
+	return fallback(op, w, f.Content)
+}
+
 func fallback(op string, w io.Writer, c Content) error {
 	return write(op, w, c, func(p *page) {
 		p.heading(p.words.fallback, p.words.none, p.words.isForm)

@@ -16,6 +16,7 @@ import (
 	"github.com/ehealth-continuity/ehealth/fault"
 	"github.com/ehealth-continuity/ehealth/identity"
 	"github.com/ehealth-continuity/ehealth/internal/oracle"
+	"github.com/ehealth-continuity/ehealth/recipe/kmehr"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -29,13 +30,13 @@ func content(lang Language) Content {
 		Prescriber: Prescriber{
 			Name: h("Zoë Janssens"), NIHII: identity.MustNIHII("10000007004"), Address: h("Rue Haute 1\n1000 Bruxelles"), Phone: h("02 000 00 00"),
 		},
-		Patient: Patient{FirstName: h("Łukasz"), FamilyName: h("D’Hôtel-Grzegorzewski"), Born: time.Date(1961, 2, 3, 0, 0, 0, 0, time.UTC)},
+		Patient: Patient{FirstName: h("Łukasz"), FamilyName: h("D’Hôtel-Grzegorzewski"), Born: kmehr.NewDay(1961, 2, 3)},
 		Items: []Item{
 			{Medicine: h("Examplamine 500 mg (20 compr.)"), Quantity: h("1"), Posology: h("1 compr. (matin) ≥ 7 jours"), Note: h("Ne pas substituer")},
 			{Medicine: h("Groupe VMP: sampleprazole 20 µg"), Posology: h("1⅓ par jour")},
 		},
 		Issued: time.Date(2030, 1, 15, 23, 30, 0, 0, time.UTC), // the 16th in Belgium
-		Until:  time.Date(2030, 4, 15, 12, 0, 0, 0, time.UTC),
+		Until:  kmehr.NewDay(2030, 4, 15),
 	}
 }
 
@@ -123,7 +124,7 @@ func TestMetadata(t *testing.T) {
 			}
 		}
 		info := outside[strings.Index(outside, "/Producer"):]
-		if want := "/CreationDate (D:20300116003000)\n/ModDate (D:20300116003000)\n"; !strings.Contains(info, want) {
+		if want := "/CreationDate (D:20300115233000)\n/ModDate (D:20300115233000)\n"; !strings.Contains(info, want) {
 			t.Errorf("%s: the dates are not those of the prescription: %s", name, info)
 		}
 		if strings.Contains(info, "/Author") || strings.Contains(info, "/Subject") || strings.Contains(info, "/Keywords") || strings.Contains(info, "/Creator") {
@@ -235,7 +236,7 @@ func TestRefused(t *testing.T) {
 	}{
 		{"language", func(c *Content) { c.Language = "en" }, "Language", 0},
 		{"no name", func(c *Content) { c.Patient.FamilyName = h("") }, "Patient.FamilyName", 0},
-		{"blank name", func(c *Content) { c.Patient.FirstName = h(" \u200b") }, "Patient.FirstName", 0},
+		{"blank name", func(c *Content) { c.Patient.FamilyName = h(" \u200b") }, "Patient.FamilyName", 0},
 		{"cyrillic", func(c *Content) { c.Patient.FamilyName = h("Жуков") }, "Patient.FamilyName", 'Ж'},
 		{"arabic", func(c *Content) { c.Patient.FirstName = h("محمد") }, "Patient.FirstName", 'م'},
 		{"power", func(c *Content) { c.Items[1].Posology = h("10⁶ IE") }, "Items[1].Posology", '⁶'},
@@ -248,9 +249,10 @@ func TestRefused(t *testing.T) {
 		{"eleven", func(c *Content) { c.Items = make([]Item, 11) }, "Items", 0},
 		{"no number", func(c *Content) { c.Prescriber.NIHII = identity.NIHII{} }, "Prescriber.NIHII", 0},
 		{"no date", func(c *Content) { c.Issued = time.Time{} }, "Issued", 0},
-		{"no end", func(c *Content) { c.Until = time.Time{} }, "Until", 0},
-		{"end before begin", func(c *Content) { c.Until = c.Issued.AddDate(0, 0, -1) }, "Until", 0},
-		{"begin before issue", func(c *Content) { c.From = c.Issued.AddDate(0, 0, -1) }, "Until", 0},
+		{"no end", func(c *Content) { c.Until = kmehr.Day{} }, "Until", 0},
+		{"half an end", func(c *Content) { c.Until = kmehr.NewDay(2030, 4, 0) }, "Until", 0},
+		{"end before begin", func(c *Content) { c.Until = kmehr.DayOf(c.Issued.AddDate(0, 0, -1)) }, "Until", 0},
+		{"begin before issue", func(c *Content) { c.From = kmehr.DayOf(c.Issued.AddDate(0, 0, -1)) }, "Until", 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			for name, write := range both {
