@@ -113,8 +113,8 @@ func amount(value, unit string) string {
 }
 
 // Digest returns a SHA-256 of what is prescribed to whom by whom: patient, author and items, without the numbers of the
-// document and without its times. Days of begin and end count as days from the day on which the prescription is made, so that
-// the digest of a prescription is that of its document, and that of the same prescription on the next day.
+// document and without its times. Days of begin and end count from the day on which the prescription is made, so that leaving
+// them out and writing that day is the same. The digest of a prescription is that of the document written from it.
 func (p Prescription) Digest() [sha256.Size]byte {
 	d := &digest{sha256.New()}
 	created := p.Created
@@ -146,8 +146,11 @@ func (d *digest) add(texts ...string) {
 func (d *digest) item(i *Item, created Day) {
 	l := i.line(0)
 	d.add(string(l.Kind), l.Code.Reveal(), l.Name.Reveal(), l.Quantity.Reveal(), l.Duration.Reveal(), i.Proof.Reveal())
-	if i.Magistral != nil {
+	switch {
+	case i.Magistral != nil:
 		d.text(i.Magistral.Form)
+	case i.Group != nil && i.Group.Kind == INNCluster:
+		d.add(string(INNCluster))
 	}
 	d.text(i.Posology)
 	d.add(offset(created, i.Begin), offset(created, i.End), i.Periodicity, i.Route, string(i.Temporality), strconv.Itoa(int(i.Substitution)))
