@@ -343,3 +343,47 @@ func TestRecipeValidation(t *testing.T) {
 		t.Errorf("without version: %s", code)
 	}
 }
+
+// TestRecipeBounds: what is remembered has an end, and reaching it is an answer and not a failure.
+func TestRecipeBounds(t *testing.T) {
+	st := &recipeState{behaviour: RecipeBehaviour{PageSize: 1}}
+	ask := func(who string, number int, session []byte) (recipePage[string], *recipeRefusal) {
+		x := &recipeCall{
+			st: st, role: recipePatient, op: &recipeOperation{name: "listOpenRids"}, who: recipeCaller{number: who},
+			param: parsed(t, []byte("<p>"+pageParam(number, b64(session))+"</p>")),
+		}
+		return recipePaged(x, "", []string{"a", "b"}, func(s string) string { return s })
+	}
+	first, r := ask("first", 1, nil)
+	if r != nil || !first.more {
+		t.Fatal("no second page")
+	}
+	if p, r := ask("first", 2, first.session); r != nil || !slices.Equal(p.items, []string{"b"}) || p.more {
+		t.Error("second page")
+	}
+	for i := range recipeSessions {
+		if _, r := ask(fmt.Sprint(i), 1, nil); r != nil {
+			t.Fatal(r.code)
+		}
+	}
+	if _, r := ask("first", 2, first.session); r == nil || r.code != recipeBadPage {
+		t.Error("a forgotten session goes on")
+	}
+	if len(st.rest.paging.lists) != recipeSessions || len(st.rest.paging.order) != recipeSessions {
+		t.Errorf("%d lists", len(st.rest.paging.lists))
+	}
+
+	x := &recipeCall{st: st, who: recipeCaller{number: "1"}, param: parsed(t, []byte("<p><content>"+b64([]byte("note"))+"</content></p>"))}
+	for range recipeNoteLimit {
+		if r := x.note(&recipeNote{to: "2"}); r != nil {
+			t.Fatal(r.code)
+		}
+	}
+	if r := x.note(&recipeNote{to: "2"}); r == nil || r.code != recipeFull || len(st.rest.notes.all) != recipeNoteLimit {
+		t.Error("one note too many")
+	}
+	st.rest.notes = recipeNotes{size: recipeNoteBytes}
+	if r := x.note(&recipeNote{to: "2"}); r == nil || r.code != recipeFull {
+		t.Error("one byte too many")
+	}
+}

@@ -343,6 +343,11 @@ func TestRecipeMandate(t *testing.T) {
 			t.Errorf("%s, want %s", got, code)
 		}
 	}
+	for at, want := range map[time.Time]bool{end.Add(-time.Second): true, end: false} {
+		if x := (&recipeCall{st: &w.s.recipe, at: at}); x.mandated(w.citizens[1], w.citizens[0]) != want {
+			t.Errorf("%s from the end of the relation: %t", at.Sub(end), !want)
+		}
+	}
 	w.does(holder, "recipe.unrelated", home("revokeRelation", forMe+byHolder))
 	if _, code := w.rxCall(holder, home("listOpenRids", forMe)); code != recipeNotAllowed {
 		t.Errorf("after the end: %s", code)
