@@ -127,8 +127,8 @@ func (v *services) recipe(role recipeRole) handlerFunc {
 		if rs != nil {
 			return rs
 		}
-		if text := x.unseal(); text != "" {
-			return x.outerFailure(recipeSender, text)
+		if rs := x.unseal(); rs != nil {
+			return rs
 		}
 		if x.key = x.binary("symmKey"); len(x.key) != 3*des.BlockSize {
 			return v.fault(s, rq, refuse("SOA-03007", "symmKey is not 24 bytes"))
@@ -200,26 +200,27 @@ func (c *caller) recipeCaller(role recipeRole) (recipeCaller, *refused) {
 	return who, nil
 }
 
-// unseal opens the param and says what is wrong, "" for nothing. The seal must be the caller's own.
-func (x *recipeCall) unseal() string {
+// unseal opens the param. It returns the answer when that cannot be done: the seal must be for the key that Recip-e has now,
+// and the caller's own.
+func (x *recipeCall) unseal() *response {
 	keys, err := x.s.serviceKeys("CBE", recipeCBE, "")
 	if err != nil {
-		return "no key"
+		return x.v.fault(x.s, x.rq, refuse("SOA-00001", "keys cannot be made"))
 	}
 	sealed, _ := decodeBase64(textOf(nodeAt(x.outer, "", "Secured"+x.op.stem+"Request", "SecuredContent"))) // the schema was checked
 	content, signer, err := x.s.unseal(sealed, keys[1:], x.at)
 	switch {
 	case err != nil:
 		x.s.count("recipe.unsealed.not")
-		return "SecuredContent cannot be opened"
+		return x.outerFailure(recipeSender, "SecuredContent cannot be opened")
 	case !bytes.Equal(signer.Raw, x.who.cert.Raw):
 		x.s.count("recipe.unsealed.stranger")
-		return "SecuredContent was sealed by another party than the caller"
+		return x.outerFailure(recipeSender, "SecuredContent was sealed by another party than the caller")
 	}
 	if x.param, err = xmltree.Parse(content, requestLimits); err != nil {
-		return "SecuredContent is not XML"
+		return x.outerFailure(recipeSender, "SecuredContent is not XML")
 	}
-	return ""
+	return nil
 }
 
 // work carries the operation out and answers, as far as fault scripts let it.

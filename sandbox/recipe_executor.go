@@ -5,19 +5,23 @@ import "github.com/ehealth-continuity/ehealth/internal/xmltree"
 // maxRIDs is how many RIDs putRidsInProcess takes (dossier 04 section 16).
 const maxRIDs = 10
 
-// take puts p into process for the calling pharmacy, when nobody else has it. Whoever has the RID may: vision only rules what
-// is found by the patient.
-func (x *recipeCall) take(p *prescription) *recipeRefusal {
-	switch {
-	case p.status == InProcess && p.at(x):
+// mayTake tells whether the calling pharmacy may have p: nobody has it, or it itself. Whoever has the RID may: vision only
+// rules what is found by the patient.
+func (x *recipeCall) mayTake(p *prescription) *recipeRefusal {
+	if p.status == NotDelivered || (p.status == InProcess && p.at(x)) {
 		return nil
-	case p.status != NotDelivered:
-		return x.conflict(p)
+	}
+	return x.conflict(p)
+}
+
+// take puts p into process for the calling pharmacy, which may have it.
+func (x *recipeCall) take(p *prescription) {
+	if p.status == InProcess {
+		return
 	}
 	p.executor = x.who.number
 	x.move(p, InProcess)
 	x.did("recipe.inprocess")
-	return nil
 }
 
 // deliver is markAsDelivered.
@@ -94,8 +98,8 @@ func (x *recipeCall) putInProcess() (recipeBody, *recipeRefusal) {
 	for _, p := range all {
 		if p.status == NotDelivered {
 			x.did("recipe.reserved")
+			x.take(p)
 		}
-		_ = x.take(p) // the answer tells what became of it
 	}
 	return func(w *xmltree.Writer) {
 		for _, p := range all {

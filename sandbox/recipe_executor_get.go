@@ -15,22 +15,19 @@ const recipeStampedVersion = "v2"
 func (x *recipeCall) getForExecutor() (recipeBody, *recipeRefusal) {
 	p, r := x.rid()
 	if r == nil {
-		r = x.take(p)
+		r = x.mayTake(p)
 	}
 	if r != nil {
 		return nil, r
 	}
-	content := p.sealed
-	if x.text("version") == recipeStampedVersion {
-		if p.stamped == nil {
-			var err error
-			if p.stamped, err = x.s.stamp(p); err != nil {
-				return nil, x.refuse(recipeBadContent)
-			}
-		}
-		content = p.stamped
+	content, err := x.content(p)
+	if err == nil {
+		x.tail, err = x.insurability(p)
 	}
-	x.tail = x.insurability(p)
+	if err != nil {
+		return nil, x.refuse(recipeInternal)
+	}
+	x.take(p)
 	return func(w *xmltree.Writer) {
 		w.Leaf("", "rid", p.rid)
 		w.Leaf("", "creationDate", recipeTime(p.created))
@@ -39,31 +36,45 @@ func (x *recipeCall) getForExecutor() (recipeBody, *recipeRefusal) {
 		leafBinary(w, "prescription", content)
 		w.Leaf("", "prescriptionType", p.typ)
 		w.Leaf("", "encryptionKeyId", p.keyID)
-		w.Leaf("", "timestampingId", "TS-"+p.rid)
+		w.Leaf("", "timestampingId", stampID(p))
 		w.Leaf("", "prescriberId", p.prescriber)
 		w.Leaf("", "expirationDate", recipeMidnight(p.expires))
 	}, nil
 }
 
+// content is the prescription in the form that the request asks for.
+func (x *recipeCall) content(p *prescription) ([]byte, error) {
+	if x.text("version") != recipeStampedVersion {
+		return p.sealed, nil
+	}
+	if p.stamped == nil {
+		var err error
+		if p.stamped, err = x.s.stamp(p); err != nil {
+			return nil, err
+		}
+	}
+	return p.stamped, nil
+}
+
 // insurability writes what follows the Secured element: the type, and what the insurer says for today unless the request does
 // not want to know. The element of that answer stands in no namespace, its children in theirs (dossier 04 4.4).
-func (x *recipeCall) insurability(p *prescription) func(*xmltree.Writer) {
-	typ, patient := p.typ, p.patient
-	disabled := collapse(textOf(x.outer.Child("", "DisablePatientInsurabilityCheckParam")))
+func (x *recipeCall) insurability(p *prescription) (func(*xmltree.Writer), error) {
+	typ := p.typ
+	switch collapse(textOf(x.outer.Child("", "DisablePatientInsurabilityCheckParam"))) {
+	case "true", "1":
+		return func(w *xmltree.Writer) { w.Leaf("", "PrescriptionType", typ) }, nil
+	}
+	q := &pharmaRequest{date: dayIn(x.at), ssin: &p.patient}
+	doc, err := x.v.encodePharma(q, x.s.insurePharma(q, x.at), x.who.caller)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := xmltree.Parse(doc, requestLimits)
+	if err != nil {
+		return nil, err
+	}
 	return func(w *xmltree.Writer) {
 		w.Leaf("", "PrescriptionType", typ)
-		if disabled == "true" || disabled == "1" {
-			return
-		}
-		q := &pharmaRequest{date: dayIn(x.at), ssin: &patient}
-		doc, err := x.v.encodePharma(q, x.s.insurePharma(q, x.at), x.who.caller)
-		if err != nil {
-			return
-		}
-		answer, err := xmltree.Parse(doc, requestLimits)
-		if err != nil {
-			return
-		}
 		w.Start("", answer.Local())
 		for _, ns := range answer.Namespaces() {
 			w.NS(ns.Prefix, ns.URI)
@@ -72,7 +83,7 @@ func (x *recipeCall) insurability(p *prescription) func(*xmltree.Writer) {
 			w.Raw(c.Source())
 		}
 		w.End()
-	}
+	}, nil
 }
 
 // stamp makes the document with which Recip-e testifies what was prescribed when, and by whom (dossier 04 7.2): an enveloped

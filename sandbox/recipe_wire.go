@@ -34,6 +34,7 @@ const (
 	recipeNotAllowed     = "error.access.denied"
 	recipeWrongState     = "error.status"
 	recipeStateOfAnother = "error.status.other"
+	recipeInternal       = "error.internal"
 
 	recipeBadHolder       = "error.validation.mandateholder"
 	recipeBadName         = "error.validation.name"
@@ -80,6 +81,7 @@ var recipeTexts = map[string][4]string{
 	recipeNoFeedback:      {"Feedback non souhaité", "Feedback niet gewenst", "Rückmeldung nicht erwünscht", "Feedback is not welcome"},
 	recipeFull:            {"Capacité atteinte", "Capaciteit bereikt", "Kapazität erreicht", "Capacity reached"},
 	recipeStateOfAnother:  {"Prescription traitée par un autre", "Voorschrift door een ander behandeld", "Verordnung bei einem anderen", "Prescription is with another party"},
+	recipeInternal:        {"Erreur interne", "Interne fout", "Interner Fehler", "Internal error"},
 }
 
 // recipeRefusal is an inner status 300 (dossier 04 5.1).
