@@ -105,7 +105,7 @@ type NotCreatedError struct {
 	// Held: it is kept until [Prescriber.Confirm] says that no paper was given, until midnight at most.
 	Held  bool
 	Trips []string // as in [Created]
-	Err       error // why
+	Err   error    // why
 }
 
 // Error says so.

@@ -111,13 +111,13 @@ func (p *Prescriber) History(ctx context.Context, patient identity.SSIN, active 
 
 // ListQuery says which prescriptions [Prescriber.List] looks for. Zero fields do not limit.
 type ListQuery struct {
-	Patient                 identity.SSIN
-	Status                  []protocol.PrescriptionStatus
-	From, To                protocol.Date // days of creation, both included
-	ExpiresFrom, ExpiresTo  protocol.Date
-	Own                     bool // by this prescriber only
-	Newest                  bool // newest first; else in Recip-e's order
-	WithoutContent          bool // do not open what is found
+	Patient                identity.SSIN
+	Status                 []protocol.PrescriptionStatus
+	From, To               protocol.Date // days of creation, both included
+	ExpiresFrom, ExpiresTo protocol.Date
+	Own                    bool // by this prescriber only
+	Newest                 bool // newest first; else in Recip-e's order
+	WithoutContent         bool // do not open what is found
 }
 
 // Listed is one prescription of a list.
