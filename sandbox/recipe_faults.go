@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"crypto/des" //nolint:gosec // its block size
 	"crypto/rand"
 	"regexp"
 	"slices"
@@ -283,8 +284,11 @@ func (f CorruptAnswer) spoil(result, key []byte, encrypt func(plain, key []byte)
 	if err != nil {
 		return nil, err
 	}
-	sealed = bytes.Clone(sealed)
+	last, err := encrypt(bytes.Repeat([]byte{0xff}, des.BlockSize), key) // a last block that is no padding, whatever the key
+	if err != nil {
+		return nil, err
+	}
 	sealed[len(sealed)/2] ^= 0x5a
-	sealed[len(sealed)-1] ^= 0x5a // so that the padding is wrong, too
+	copy(sealed[len(sealed)-des.BlockSize:], last)
 	return sealed, nil
 }
