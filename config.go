@@ -151,6 +151,9 @@ type Config struct {
 	// Mail opens the caller's eHealthBox, see [Platform.Mail]; nil = it is not used. Letters are sent through the outbox, so
 	// sending needs Outbox too.
 	Mail *Mail
+	// Recipe opens the caller's prescriptions, see [Platform.Recipe]; nil = it is not used. Prescribing, and
+	// confirming what was dispensed, need Outbox too. A Caller with an SSIN and no Quality is a patient.
+	Recipe *Recipe
 	// Policy changes single numbers of the resilience policies; zero fields keep their
 	// defaults, negative ones switch off. Policies does so for one service, by UDDI id.
 	Policy   resilience.Policy

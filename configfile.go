@@ -57,6 +57,8 @@ type File struct {
 	} `json:"outbox"`
 	// Mail sets [Config.Mail]; {} is enough.
 	Mail *FileMail `json:"mail"`
+	// Recipe sets [Config.Recipe]; {} is enough.
+	Recipe *FileRecipe `json:"recipe"`
 	// Services gives addresses by UDDI id, over the built-in ones of the environment.
 	Services map[string][]FileEndpoint `json:"services"`
 	Software struct {
@@ -225,6 +227,9 @@ func (f *File) config(dir string) (cfg Config, err error) {
 	}
 	if cfg.Mail, err = f.Mail.parse(at); err != nil {
 		return cfg, fmt.Errorf("mail: %w", err)
+	}
+	if cfg.Recipe, err = f.Recipe.parse(at); err != nil {
+		return cfg, fmt.Errorf("recipe: %w", err)
 	}
 	if cfg.Identity, err = f.Identity.source(at); err != nil {
 		return cfg, fmt.Errorf("identity: %w", err)

@@ -60,6 +60,14 @@ func (e Environment) list() string {
 	return "Simulation"
 }
 
+// host is where services are that are in no list; "" = nowhere.
+func (e Environment) host() string {
+	return map[Environment]string{
+		Production: "https://services.ehealth.fgov.be", Acceptance: "https://services-acpt.ehealth.fgov.be",
+		Integration: "https://services-int.ehealth.fgov.be",
+	}[e]
+}
+
 // addresses returns what the platform's list held at the end of 2022 (dossier 01 D.4), under
 // the ids that this module uses; a list that verifies says what holds today. eHealthBox is in no
 // list (dossier 03 section 1).
@@ -67,5 +75,6 @@ func (e Environment) addresses() resilience.Static {
 	d := resilience.Static{}
 	maps.Copy(d, bcp.DefaultAddresses(e.list()))
 	maps.Copy(d, mailAddresses(e))
+	maps.Copy(d, recipeAddresses(e))
 	return d
 }

@@ -231,10 +231,7 @@ func mailNeeds(need func(string, bool) resilience.Need) resilience.Function {
 
 // mailAddresses are those of dossier 03 section 2, which are in no service list.
 func mailAddresses(e Environment) resilience.Static {
-	host := map[Environment]string{
-		Production: "https://services.ehealth.fgov.be", Acceptance: "https://services-acpt.ehealth.fgov.be",
-		Integration: "https://services-int.ehealth.fgov.be",
-	}[e]
+	host := e.host()
 	if host == "" {
 		return nil
 	}

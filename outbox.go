@@ -21,7 +21,7 @@ import (
 // docs/outbox.md for what it guarantees.
 type Outbox struct {
 	// Handlers say who sends the items, by kind. It is called once by Open, with everything but
-	// Platform.Outbox in place. Letters need none, see Config.Mail. nil: items of other kinds are kept and none is sent.
+	// Platform.Outbox in place. Letters and prescriptions need none, see Config.Mail and Config.Recipe. nil: items of other kinds are kept and none is sent.
 	Handlers func(p *Platform) ([]Queued, error)
 	// File is where the items are kept; "" = outbox.db in DataDir. One process has it open at a
 	// time: for several, give Store.
@@ -61,6 +61,9 @@ type Queued struct {
 	// Waiting is what to tell the person while n items wait: [notice.MessagesQueued],
 	// [notice.PrescriptionsPending], [notice.AttestsToday]. nil = nothing.
 	Waiting func(n int) notice.Notice
+	// Tell is what to tell the person about a change of an item; nil = that nobody knows whether it was received, that it
+	// was, that it was not, that it is too late.
+	Tell func(outbox.Event) notice.Notice
 }
 
 // QueueEvent is a change of an item.
@@ -136,6 +139,7 @@ func (p *Platform) openOutbox(ctx context.Context, hok keystore.Credential) erro
 	}
 	p.Outbox = q.box
 	p.Mail.use(q.box)
+	p.Recipe.use(q.box)
 	q.oldest(ctx)
 	return q.start(!cfg.ByHand)
 }
@@ -171,7 +175,7 @@ func (p *Platform) outboxKeys(hok keystore.Credential) (outbox.Keys, error) {
 
 // handlers asks the program who sends what.
 func (q *queue) handlers(cfg *Outbox) (out []outbox.Option, err error) {
-	all := q.p.Mail.queued()
+	all := append(q.p.Mail.queued(), q.p.Recipe.queued()...)
 	if cfg.Handlers != nil {
 		more, err := cfg.Handlers(q.p)
 		if err != nil {

@@ -28,7 +28,7 @@ import (
 // Platform is the eHealth platform as one care provider sees it. It is safe for concurrent
 // use. Close it when done.
 type Platform struct {
-	// Insurability answers "is this patient insured?".
+	// Insurability answers "is this patient insured?". It is nil for patients, who may not ask.
 	Insurability *insurability.Client
 	// Tokens gives the login token; calls fetch it by themselves when they need it.
 	Tokens *sts.DurableSource
@@ -45,6 +45,8 @@ type Platform struct {
 	Outbox *outbox.Box
 	// Mail is the caller's eHealthBox; nil without Config.Mail.
 	Mail *Mailbox
+	// Recipe is the caller's side of Recip-e; nil without Config.Recipe.
+	Recipe *Prescriptions
 	// Answers holds what stands in while insurability cannot be asked; nil without DataDir and
 	// Config.Answers.
 	Answers *cache.Answers
@@ -147,12 +149,17 @@ func (p *Platform) wire(ctx context.Context, login, hok keystore.Credential) err
 	if err := p.openAnswers(ctx, hok); err != nil {
 		return err
 	}
-	p.Insurability, err = insurability.New(x, p.security, cfg.Caller,
-		insurability.Software{Name: cfg.Software.Name, Licence: cfg.Software.Licence}, p.insurabilityOptions()...)
-	if err != nil {
-		return err
+	if !cfg.patient() {
+		p.Insurability, err = insurability.New(x, p.security, cfg.Caller,
+			insurability.Software{Name: cfg.Software.Name, Licence: cfg.Software.Licence}, p.insurabilityOptions()...)
+		if err != nil {
+			return err
+		}
 	}
 	if err := p.openMail(ctx, hok); err != nil {
+		return err
+	}
+	if err := p.openRecipe(ctx, hok); err != nil {
 		return err
 	}
 	if err := p.openOutbox(ctx, hok); err != nil {
@@ -241,6 +248,9 @@ func functions(cfg *Config) []resilience.Function {
 	}
 	if cfg.Mail != nil {
 		out = append(out, mailNeeds(need))
+	}
+	if cfg.Recipe != nil {
+		out = append(out, recipeNeeds(cfg, need))
 	}
 	if cfg.Outbox != nil {
 		out = append(out, resilience.Function{Name: FunctionOutbox, Needs: []resilience.Need{{Service: FunctionOutbox}}}) // it only tells what is reported

@@ -168,8 +168,13 @@ func (q *queue) changed(e outbox.Event) {
 	}
 	q.stir()
 	q.p.telemetry.Item(e)
+	q.p.Recipe.observe(e)
 	if q.event != nil {
-		q.event(QueueEvent{Event: e, Notice: itemNotice(e)})
+		tell := itemNotice
+		if t := q.kinds[e.Kind].Tell; t != nil {
+			tell = t
+		}
+		q.event(QueueEvent{Event: e, Notice: tell(e)})
 	}
 }
 

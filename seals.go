@@ -34,6 +34,9 @@ func (p *Platform) openSeals(ctx context.Context, hok keystore.Credential) (err 
 			conf.Policy = *cfg.Mail.Policy
 		}
 	}
+	if cfg.Recipe != nil {
+		earlier = append(earlier, cfg.Recipe.Earlier...)
+	}
 	s := &seals{trust: conf.Trust}
 	if s.keys, err = p.decryption(ctx, earlier); err != nil {
 		return err

@@ -10,6 +10,7 @@
 //	ehealth open --keystore P12 --password-file F --in SEALED --out PLAIN
 //	ehealth outbox list|show|… --config FILE       the writes that wait
 //	ehealth mailbox list|read|send --config FILE   eHealthBox
+//	ehealth rid RID --config FILE                  where a prescription stands
 //
 // Client commands read their configuration from a JSON file (the sandbox writes one), and
 // secrets only from files. With --json they write one JSON object to standard output.
@@ -55,6 +56,7 @@ type cli struct {
 	Open         openCmd         `cmd:"" help:"Open a sealed file."`
 	Outbox       outboxCmd       `cmd:"" help:"Look after the writes that wait."`
 	Mailbox      mailboxCmd      `cmd:"" help:"List, read and send in eHealthBox."`
+	RID          ridCmd          `cmd:"" name:"rid" help:"Tell where a prescription of Recip-e stands."`
 }
 
 // streams is where a command writes: results to out, everything else to err.

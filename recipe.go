@@ -1,0 +1,217 @@
+package ehealth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ehealth-continuity/ehealth/etee"
+	"github.com/ehealth-continuity/ehealth/identity"
+	"github.com/ehealth-continuity/ehealth/keystore"
+	"github.com/ehealth-continuity/ehealth/recipe"
+	"github.com/ehealth-continuity/ehealth/resilience"
+	"github.com/ehealth-continuity/ehealth/resilience/notice"
+	"github.com/ehealth-continuity/ehealth/resilience/outbox"
+)
+
+// Recipe configures [Platform.Recipe], prescriptions. The zero value does for most. What is asked is sealed with the
+// authentication key of Config.Identity, and opened with its encryption keys: it must be a key store in eHealth's layout.
+type Recipe struct {
+	// ProgramID names the software to Recip-e; "" = Config.Software.Name (dossier 04 section 3.3).
+	ProgramID string
+	// Recipients are the names of Recip-e in the ETK depot, in order; nil = CBE 0823257311 alone. The number was to
+	// change in February 2026 and did not (dossier 04 section 9.1): who wants to be ready adds
+	// [etee.RecipeNewIdentifier].
+	Recipients []etee.Identifier
+	// Earlier are the key stores from before renewals of the certificate: old feedback and notifications are sealed
+	// for old keys.
+	Earlier []keystore.Source
+	// Timeout bounds one call; 0 = [recipe.DefaultTimeout].
+	Timeout time.Duration
+	// Options are further options of the clients, Dispenser those of the pharmacy's.
+	Options   []recipe.Option
+	Dispenser []recipe.DispenserOption
+	// Stamps is whom signatures of time-stamped prescriptions must come from; nil = they are marked as not verified.
+	Stamps *recipe.StampTrust
+	// OnEvent is told what became of prescriptions after their call had ended, OnReport what is wrong with what a
+	// pharmacy dispensed. They must return soon. nil = nobody is.
+	OnEvent  func(recipe.Event)
+	OnReport func(recipe.Report)
+}
+
+// FunctionRecipe is the function in [Platform.Health] that says whether Recip-e works; its notices speak of
+// [notice.RecipE]. It is there when Config.Recipe is set.
+const FunctionRecipe = "recipe"
+
+// Prescriptions is Recip-e as the caller sees it: one of a prescriber, a pharmacy and a patient. See package recipe for what
+// is guaranteed.
+type Prescriptions struct {
+	// Prescriber is there for doctors, dentists, midwives, nurses, physiotherapists and hospitals.
+	Prescriber *recipe.Prescriber
+	// Executor and Dispenser are there for pharmacies: the Dispenser confirms what was dispensed through
+	// [Platform.Outbox], whatever happens; the Executor asks and marks now or not at all.
+	Executor  *recipe.Executor
+	Dispenser *recipe.Dispenser
+	// Patient is there for a caller without a quality.
+	Patient *recipe.Patient
+}
+
+// patient tells whether the caller is a person without a profession.
+func (c *Config) patient() bool {
+	return c.Caller.Quality == "" && !c.Caller.SSIN.IsZero() && c.Recipe != nil
+}
+
+// recipeRole is which of the three services the caller may use.
+func (c *Config) recipeService() string {
+	switch c.Caller.Quality {
+	case identity.Doctor, identity.Dentist, identity.Midwife, identity.Nurse, identity.Physiotherapist, identity.Hospital:
+		return recipe.ServicePrescriber
+	case identity.Pharmacy, identity.Pharmacist, identity.OTDPharmacy:
+		return recipe.ServiceExecutor
+	case "":
+		return recipe.ServicePatient
+	}
+	return ""
+}
+
+var errNoPrescriptions = errors.New("recipe: this caller neither prescribes nor dispenses")
+
+// openRecipe wires prescriptions, all but the outbox. Nothing is asked.
+func (p *Platform) openRecipe(ctx context.Context, hok keystore.Credential) error {
+	cfg := p.config.Recipe
+	if cfg == nil {
+		return nil
+	}
+	service := p.config.recipeService()
+	if service == "" {
+		return errNoPrescriptions
+	}
+	if err := p.openSeals(ctx, hok); err != nil {
+		return fmt.Errorf("recipe: %w", err)
+	}
+	// Prescriptions live for a year: the age of a signing time says nothing.
+	opener, err := etee.NewOpener(p.seals.keys, p.seals.trust, etee.Policy{NonRepudiation: true, Window: -1})
+	if err != nil {
+		return fmt.Errorf("recipe: %w", err)
+	}
+	with := recipe.Platform{
+		Exchange: p.exchange, Security: p.security, Depot: p.seals.depot, KGSS: p.seals.kgss, Sealer: p.seals.sealer,
+		Opener: opener, Tokens: p.Tokens, Engine: p.Resilience,
+	}
+	who := recipe.Caller{NIHII: p.config.Caller.NIHII, Quality: p.config.Caller.Quality, SSIN: p.config.Caller.SSIN}
+	r := &Prescriptions{}
+	switch options := cfg.options(&p.config); service {
+	case recipe.ServicePrescriber:
+		r.Prescriber, err = recipe.NewPrescriber(with, who, options...)
+	case recipe.ServicePatient:
+		r.Patient, err = recipe.NewPatient(with, who, options...)
+	default:
+		who.Quality = identity.Pharmacy // a pharmacist logs in for the pharmacy
+		err = r.pharmacy(with, who, cfg, options)
+	}
+	if err != nil {
+		return fmt.Errorf("recipe: %w", err)
+	}
+	p.Recipe = r
+	return nil
+}
+
+func (r *Prescriptions) pharmacy(with recipe.Platform, who recipe.Caller, cfg *Recipe, options []recipe.Option) (err error) {
+	if r.Executor, err = recipe.NewExecutor(with, who, options...); err != nil {
+		return err
+	}
+	if cfg.Stamps != nil {
+		r.Executor = r.Executor.WithStampTrust(*cfg.Stamps)
+	}
+	more := cfg.Dispenser
+	if cfg.OnReport != nil {
+		more = append([]recipe.DispenserOption{recipe.WithReports(cfg.OnReport)}, more...)
+	}
+	r.Dispenser, err = recipe.NewDispenser(r.Executor, more...)
+	return err
+}
+
+func (r *Recipe) options(c *Config) []recipe.Option {
+	program := r.ProgramID
+	if program == "" {
+		program = c.Software.Name
+	}
+	out := []recipe.Option{recipe.WithProgramID(program), recipe.WithRecipients(r.Recipients...), recipe.WithTimeout(r.Timeout)}
+	if r.OnEvent != nil {
+		out = append(out, recipe.WithEvents(r.OnEvent))
+	}
+	return append(out, r.Options...)
+}
+
+func (r *Prescriptions) use(b *outbox.Box) {
+	switch {
+	case r == nil:
+	case r.Prescriber != nil:
+		r.Prescriber.Use(b)
+	case r.Dispenser != nil:
+		r.Dispenser.Use(b)
+	}
+}
+
+// observe is told of every change in the outbox.
+func (r *Prescriptions) observe(e outbox.Event) {
+	if r != nil && r.Prescriber != nil {
+		r.Prescriber.Observe(e)
+	}
+}
+
+// queued says how the writes of prescribers and pharmacies are sent.
+func (r *Prescriptions) queued() (out []Queued) {
+	switch {
+	case r == nil:
+	case r.Prescriber != nil:
+		for _, k := range r.Prescriber.Handlers() {
+			out = append(out, Queued{
+				Kind: k.Kind, Handler: k.Handler, Policy: k.Policy, Service: k.Service, Name: notice.RecipE, Tell: prescribed,
+			})
+		}
+	case r.Dispenser != nil:
+		for _, k := range r.Dispenser.Handlers() {
+			out = append(out, Queued{
+				Kind: k.Kind, Handler: k.Sender, Policy: k.Policy, Service: recipe.ServiceExecutor, Name: notice.RecipE,
+				Waiting: notice.PrescriptionsPending,
+			})
+		}
+	}
+	return out
+}
+
+// prescribed is what to tell about a prescription that was being found out: it exists, or there certainly is none and paper
+// may be given. Nothing is ever sent later by itself, so a time that is over is nothing to tell.
+func prescribed(e outbox.Event) notice.Notice {
+	if e.Kind != recipe.KindCreate {
+		if e.To == outbox.Expired {
+			return notice.Notice{}
+		}
+		return itemNotice(e)
+	}
+	switch {
+	case e.To == outbox.Unknown:
+		return notice.Unsure()
+	case e.From == outbox.Unknown && e.To == outbox.Done:
+		return notice.PrescriptionPrint()
+	case e.From == outbox.Unknown && (e.To == outbox.Expired || e.To == outbox.Rejected):
+		return notice.PrescriptionPaper()
+	}
+	return notice.Notice{}
+}
+
+// recipeNeeds is the service that prescriptions need.
+func recipeNeeds(cfg *Config, need func(string, bool) resilience.Need) resilience.Function {
+	return resilience.Function{Name: FunctionRecipe, Needs: []resilience.Need{need(cfg.recipeService(), false)}}
+}
+
+// recipeAddresses is that of patients, which is in no service list and follows the other two (dossier 04 section 2.1).
+func recipeAddresses(e Environment) resilience.Static {
+	host := e.host()
+	if host == "" {
+		return nil
+	}
+	return resilience.Static{recipe.ServicePatient: {{URL: host + "/Recip-e/v4/Patient", Active: true}}}
+}
