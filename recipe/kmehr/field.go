@@ -17,6 +17,7 @@ var fieldTable = map[string]string{
 	"header/date":                "Created",
 	"header/time":                "Created",
 	"header/sender":              "Author",
+	"header/sender/hcparty/cd":   "Author.Profession",
 	"header/externalsource":      "Source",
 	"folder/patient":             "Patient",
 	"folder/patient/id":          "Patient.SSIN",

@@ -143,3 +143,6 @@ func (i Item) parent() (Item, bool) {
 	}
 	return Document(i.node), true
 }
+
+// Text is the string value of the item: content of the document.
+func (i Item) Text() string { return i.text() }

@@ -132,3 +132,8 @@ func compareAtoms(op string, a, b Value) bool {
 	}
 	return compareOrdered(op, a.Number(), b.Number())
 }
+
+// Kind names the type: boolean, number, string or nodes.
+func (v Value) Kind() string {
+	return [...]string{boolean: "boolean", numeric: "number", text: "string", nodes: "nodes"}[v.kind]
+}

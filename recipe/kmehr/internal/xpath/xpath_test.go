@@ -1,0 +1,177 @@
+package xpath
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/ehealth-continuity/ehealth/internal/xmltree"
+)
+
+const doc = `<a xmlns="urn:a" xmlns:p="urn:p" k="1"><b i="1">x</b><p:b p:i="2">y<!--c-->z</p:b><c><b/>12</c></a>`
+
+func parse(t testing.TB, s string) Item {
+	t.Helper()
+	root, err := xmltree.Parse([]byte(s), xmltree.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Document(root)
+}
+
+func TestEval(t *testing.T) {
+	for _, c := range []struct{ expr, want string }{
+		{"count(/a/b)", "2"}, // prefixes and namespaces do not count
+		{"count(//b)", "3"},
+		{"/a/q:b[@i='2']/text()", "y"}, // a comment cuts text in two, as it does in the JDK
+		{"count(/a/b[2]/text())", "2"},
+		{"string(/a/b[2])", "yz"},
+		{"/a/b[text()='z']/@i", "2"},
+		{"count(/a/@*)", "1"}, // declarations are no attributes
+		{"--3", "3"},
+		{"-(2 - 5) * 2", "6"},
+		{"/a/c/node()[2]", "12"},
+		{"string(/)", "xyz12"},
+		{"name(/a/c/..)", "a"},
+		{"count(/..)", "0"},
+		{"count(//b/..)", "2"},
+		{"normalize-space(' a  b ')", "a b"},
+		{"count(//text()/parent::*)", "3"},
+		{"name(//@i/..)", "b"},
+		{"count(//@i/node())", "0"},
+	} {
+		e, err := Compile(c.expr)
+		if err != nil {
+			t.Errorf("%s: %v", c.expr, err)
+			continue
+		}
+		v, err := e.Eval(parse(t, doc), 1000)
+		if err != nil || v.Text() != c.want {
+			t.Errorf("%s = %q, %v; want %q", c.expr, v.Text(), err, c.want)
+		}
+	}
+}
+
+func TestEvalAtAnElement(t *testing.T) {
+	c := MustCompile("/a/c")
+	v, err := c.Eval(parse(t, doc), 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := v.Nodes()[0]
+	for expr, want := range map[string]float64{"count(b)": 1, "count(/a/b)": 2, "count(../b)": 2, "position()": 1, "last()": 1} {
+		if v, err := MustCompile(expr).Eval(at, 100); err != nil || v.Number() != want {
+			t.Errorf("%s = %v, %v", expr, v.Number(), err)
+		}
+	}
+}
+
+func TestPath(t *testing.T) {
+	for expr, want := range map[string]string{
+		"/": "/", "/a": "/a", "/a/b[1]": "/a/b[1]", "/a/b[2]/@i": "/a/b[2]/@i", "/a/c/b": "/a/c/b", "/a/c/text()": "/a/c/text()",
+	} {
+		d := parse(t, doc)
+		v, err := MustCompile(expr).Eval(d, 100)
+		if err != nil || len(v.Nodes()) != 1 {
+			t.Fatal(expr, err)
+		}
+		i := v.Nodes()[0]
+		if i.Path() != want {
+			t.Errorf("%s: %s", expr, i.Path())
+		}
+		if v, err = MustCompile(i.Path()).Eval(d, 100); err != nil || len(v.Nodes()) != 1 || v.Nodes()[0] != i {
+			t.Errorf("%s does not find the node again", i.Path())
+		}
+	}
+}
+
+func TestCompileRefuses(t *testing.T) {
+	for expr, want := range map[string]error{
+		"":                             ErrSyntax,
+		"a[":                           ErrSyntax,
+		"a]":                           ErrSyntax,
+		"'x":                           ErrSyntax,
+		"a b":                          ErrSyntax,
+		"a::b":                         ErrUnsupported,
+		"following::b":                 ErrUnsupported,
+		"$x":                           ErrUnsupported,
+		"id('x')":                      ErrUnsupported,
+		"lang('fr')":                   ErrUnsupported,
+		"comment()":                    ErrUnsupported,
+		"count(1)":                     ErrSyntax,
+		"count()":                      ErrSyntax,
+		"1 | a":                        ErrSyntax,
+		"'a'[1]":                       ErrSyntax,
+		"a\xff":                        ErrSyntax,
+		"#":                            ErrSyntax,
+		"9" + strings.Repeat("9", 400): ErrSyntax,
+		strings.Repeat("(", 100) + "1" + strings.Repeat(")", 100):  ErrLimit,
+		strings.Repeat("a[", 100) + "1" + strings.Repeat("]", 100): ErrLimit,
+		strings.Repeat("a/", 10_000) + "a":                         ErrLimit,
+	} {
+		_, err := Compile(expr)
+		var syntax *SyntaxError
+		if !errors.Is(err, want) || !errors.As(err, &syntax) {
+			t.Errorf("%.40q: %v, want %v", expr, err, want)
+		}
+	}
+}
+
+func TestEvalStops(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("<a>")
+	for range 300 {
+		b.WriteString("<b><c/></b>")
+	}
+	b.WriteString("</a>")
+	wide := parse(t, b.String())
+	for _, expr := range []string{
+		"count(//*[//*[//*]])", "//b = //b", "//b[. != //c]", "count(//c/..//c/..//c)", "sum(//*) + sum(//*) + count(//*) + count(//*//*)",
+		"concat(" + strings.Repeat("'"+strings.Repeat("x", 1000)+"', ", 7) + "'')",
+	} {
+		if _, err := MustCompile(expr).Eval(wide, 100); !errors.Is(err, ErrLimit) {
+			t.Errorf("%.40s: %v", expr, err)
+		}
+	}
+	if _, used, err := MustCompile("count(//c)").Run(wide, 10_000); err != nil || used < 300 {
+		t.Errorf("used %d, %v", used, err)
+	}
+}
+
+func TestConcatIsBounded(t *testing.T) {
+	big := parse(t, "<a>"+strings.Repeat("x", 200_000)+"</a>")
+	expr := MustCompile("concat(/a, /a, /a, /a, /a, /a)")
+	if _, err := expr.Eval(big, 1_000_000); !errors.Is(err, ErrLimit) {
+		t.Error(err)
+	}
+}
+
+func FuzzCompile(f *testing.F) {
+	for _, s := range []string{"/a/b[@i='1' and (text()='x')]", "count(//b) = 1 + 2", "//a | b[last()]/..", "-1 div 0", "substring('a', 2)", strconv.Itoa(1)} {
+		f.Add(s, doc)
+	}
+	f.Fuzz(func(t *testing.T, expr, document string) {
+		e, err := Compile(expr)
+		if err != nil {
+			var syntax *SyntaxError
+			if !errors.As(err, &syntax) || syntax.Offset > len(expr) {
+				t.Fatalf("%T %v", err, err)
+			}
+			return
+		}
+		root, err := xmltree.Parse([]byte(document), xmltree.Limits{Nodes: 1000})
+		if err != nil {
+			return
+		}
+		v, err := e.Eval(Document(root), 10_000)
+		if err == nil && v.IsNodes() != e.IsNodes() {
+			t.Fatal("the kind of the result is not what Compile said")
+		}
+		for _, i := range v.Nodes() {
+			if i.Path() == "" {
+				t.Fatal("a node without a path")
+			}
+		}
+	})
+}
