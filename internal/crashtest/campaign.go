@@ -29,7 +29,9 @@ type fleet struct {
 	pg    *cluster // of pgStore
 	seed  uint64
 	round int // crashes between two checks
-	left  atomic.Int64
+	// careless lets prescribers break the rules, so that it shows whether that is found
+	careless bool
+	left     atomic.Int64
 
 	mu    sync.Mutex
 	deck  []point         // what is to be dealt before any point comes again
@@ -107,7 +109,7 @@ func (f *fleet) run(n, parallel int) (*totals, error) {
 	f.round = min(12, max(3, n/parallel))
 	for i := range parallel {
 		all.Go(func() {
-			c := &campaign{fleet: f, no: i, dir: filepath.Join(f.dir, fmt.Sprintf("%s%d", f.store, i)), rng: rand.New(rand.NewPCG(f.seed, uint64(i))), totals: newTotals(f.store)}
+			c := &campaign{fleet: f, no: i, rx: f.cases(i), dir: filepath.Join(f.dir, fmt.Sprintf("%s%d", f.store, i)), rng: rand.New(rand.NewPCG(f.seed, uint64(i))), totals: newTotals(f.store)}
 			err := c.run()
 			if err != nil {
 				err = fmt.Errorf("%s: %w", c.dir, err)
@@ -140,6 +142,7 @@ type campaign struct {
 	seen    map[string]string // answers that callers saw
 	keys    []int
 	turning bool // a rotation was begun
+	rx      *rxCases
 }
 
 func (c *campaign) run() (err error) {
@@ -169,6 +172,34 @@ func (c *campaign) run() (err error) {
 // crash lets one child run and die.
 func (c *campaign) crash() error {
 	pt := c.deal(c.rng)
+	if c.rx != nil {
+		c.n += c.rx.more(c.rng)
+	} else {
+		c.refs(pt)
+	}
+	pl := c.plan(pt)
+	beside := c.beside(pl)
+	killed, err := c.spawn(pl)
+	if err := errors.Join(err, beside()); err != nil {
+		return err
+	}
+	if c.dealt(pt, killed); killed {
+		c.Crashes[pt.name]++
+	} else {
+		c.Spared++
+	}
+	if c.store == pgStore {
+		return nil
+	}
+	what, err := tear(c.dir)
+	if what != "" {
+		c.Torn[what]++
+	}
+	return err
+}
+
+// refs makes what the callers of the next child are to put.
+func (c *campaign) refs(pt point) {
 	joins := strings.HasPrefix(pt.name, "vendor.") || strings.HasPrefix(pt.name, "postgres.join.")
 	for i := range 2 + c.rng.IntN(2) {
 		way := rune("pd"[c.rng.IntN(2)])
@@ -178,6 +209,10 @@ func (c *campaign) crash() error {
 		c.n++
 		c.open = append(c.open, fmt.Sprintf("%c%c%03d%06d", way, 'a'+rune(c.rng.IntN(6)), c.no, c.n))
 	}
+}
+
+// plan is how the next child dies.
+func (c *campaign) plan(pt point) plan {
 	pl := plan{Point: pt.name, Hit: 1 + c.rng.IntN(pt.hits), For: 3000}
 	switch {
 	case strings.HasSuffix(pt.name, ".during"):
@@ -191,24 +226,7 @@ func (c *campaign) crash() error {
 	case strings.HasPrefix(pt.name, "rotate."):
 		pl.Rotate = true
 	}
-	beside := c.beside(pl)
-	killed, err := c.spawn(pl)
-	if err := errors.Join(err, beside()); err != nil {
-		return err
-	}
-	if c.dealt(pt, killed); killed {
-		c.Crashes[pt.name]++
-	} else {
-		c.Spared++
-	}
-	if c.store != boltStore {
-		return nil
-	}
-	what, err := tear(c.dir)
-	if what != "" {
-		c.Torn[what]++
-	}
-	return err
+	return pl
 }
 
 // beside starts, now and then, a second child that works on the same database; what it returns
@@ -236,6 +254,9 @@ func (c *campaign) spawn(pl plan) (killed bool, err error) {
 		c.turning = true
 	}
 	pl.World, pl.Dir, pl.DSN, pl.Schema, pl.Refs, pl.Keys = c.fleet.dir, c.dir, c.dsn, c.schema, c.open, c.keys
+	if c.rx != nil {
+		pl.Rx = &rxPlan{Tasks: c.rx.tasks(pl.Finish), Careless: c.careless}
+	}
 	for {
 		calm := c.pg.calm()
 		killed, err := c.once(pl)
@@ -271,6 +292,9 @@ func (c *campaign) once(pl plan) (killed bool, err error) {
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	err = cmd.Run()
 	said := account{states: map[string]report{}, vendor: map[string]bool{}}
+	if c.rx != nil {
+		said.rx = &rxAccount{}
+	}
 	if herr := c.hear(out.Bytes(), said); herr != nil {
 		if c.pg != nil && cmd.ProcessState.ExitCode() == exitNoServer {
 			herr = fmt.Errorf("%w: %w", errNoServer, herr)
@@ -297,6 +321,7 @@ func clip(s string) string { return s[max(0, len(s)-3000):] }
 type account struct {
 	states map[string]report
 	vendor map[string]bool // rows of the vendor's table
+	rx     *rxAccount
 }
 
 func (c *campaign) hear(out []byte, said account) error {
@@ -305,6 +330,9 @@ func (c *campaign) hear(out []byte, said account) error {
 		var r report
 		if json.Unmarshal(line, &r) != nil {
 			continue // the child died while it spoke: its caller heard nothing
+		}
+		if c.rx != nil && c.rx.hear(r, said.rx) {
+			continue
 		}
 		switch r.What {
 		case "put", "done":
@@ -336,6 +364,9 @@ func (c *campaign) check() error {
 
 // account compares what the platform did with what callers were told and what the box says.
 func (c *campaign) account(said account) error {
+	if c.rx != nil {
+		return c.rx.account(c.totals, c.p.prescribed(), said.rx)
+	}
 	states := said.states
 	mine := c.p.executed(func(ref string) bool { return len(ref) == 11 && ref[2:5] == fmt.Sprintf("%03d", c.no) })
 	c.Checks++

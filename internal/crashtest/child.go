@@ -42,6 +42,7 @@ type plan struct {
 	For     int      `json:"for"`              // milliseconds of work at most, unless Finish
 	Node    bool     `json:"node,omitempty"`   // work until the input ends
 	Hold    bool     `json:"hold,omitempty"`   // a node: hold the first message until it has expired
+	Rx      *rxPlan  `json:"rx,omitempty"`     // prescribe and dispense instead of putting Refs
 }
 
 // report is one line from a child to its parent: what a caller was told.
@@ -135,6 +136,9 @@ func (w *worker) work(ctx context.Context) error {
 	b, err := w.open(ctx)
 	if err != nil {
 		return err
+	}
+	if w.Rx != nil {
+		return errors.Join(w.prescribe(ctx, b), b.close())
 	}
 	box, err := w.box(ctx, b)
 	if err != nil {

@@ -2,6 +2,7 @@
 // what the platform saw of it.
 //
 //	go run ./internal/crashtest -n 10000 [-store bolt|postgres|both]
+//	go run ./internal/crashtest -n 2100 -store recipe
 //
 // The parent runs the sandbox: it checks TLS, token, signature and timestamp of each message, drops
 // every tenth answer of its application after the execution, loses exchanges, executes some late,
@@ -21,6 +22,13 @@
 // each reference that a caller was told of executed exactly once and in the order of its key, each
 // answer that a caller saw still there, each kept answer that of the execution. Anything else is a
 // failure, printed with the directory of its campaign; so is a point at which nobody died.
+//
+// With -store recipe the children prescribe and dispense, on bbolt, with the clients of package recipe. They create, and
+// whoever is told that the outcome is unsure asks for paper at once; what was created is delivered and archived, in one item
+// or in two, or revoked, or left alone. The sandbox's own list of prescriptions is compared with what people were told: each
+// one is electronic with the RID that was told, or on paper after a permit, never both, neither or twice, and each was
+// delivered, archived or revoked once if that was asked for, and not otherwise. A control prescribes again when it is unsure,
+// and is found out.
 //
 // Times are short (see times.go). That is safe on a busy machine because the sandbox goes by the same
 // clock and never executes what would come later than it is allowed to.

@@ -20,7 +20,7 @@ func main() {
 		os.Exit(child())
 	}
 	n := flag.Int("n", 1000, "crashes, over the stores together")
-	store := flag.String("store", "both", "bolt, postgres or both")
+	store := flag.String("store", "both", "bolt, postgres or both; or recipe: prescriptions, on bbolt")
 	par := flag.Int("parallel", 8*runtime.NumCPU(), "campaigns at a time")
 	seed := flag.Uint64("seed", uint64(time.Now().UnixNano()), "decides what happens, but not when")
 	page := flag.String("write", "", "Markdown page to put the result into, when all is well")
@@ -30,7 +30,7 @@ func main() {
 	if *store == "both" {
 		stores = []string{boltStore, pgStore}
 	}
-	if !slices.Contains([]string{"both", boltStore, pgStore}, *store) {
+	if !slices.Contains([]string{"both", boltStore, pgStore, rxStore}, *store) {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -80,6 +80,9 @@ func run(store, dir, page string, n, parallel int, seed uint64) (err error) {
 
 // campaigns kills n children and prints what was seen. server is that of pgStore.
 func campaigns(out io.Writer, store string, server *pgtest.Server, dir string, n, parallel int, seed uint64) (*totals, behaved, error) {
+	if store == rxStore {
+		return prescriptions(out, dir, n, parallel, seed, badPrescribing, false)
+	}
 	p, err := newPlatform(dir, seed, 1)
 	if err != nil {
 		return nil, behaved{}, err
@@ -108,6 +111,39 @@ func campaigns(out io.Writer, store string, server *pgtest.Server, dir string, n
 	return t, b, err
 }
 
+// prescriptions is campaigns with Recip-e instead of an application.
+func prescriptions(out io.Writer, dir string, n, parallel int, seed uint64, faults string, careless bool) (*totals, behaved, error) {
+	p, err := newPlatform(dir, seed, 1)
+	if err != nil {
+		return nil, behaved{}, err
+	}
+	defer p.Close()
+	known, err := readWorld(dir)
+	if err != nil {
+		return nil, behaved{}, err
+	}
+	tokens, err := sharedTokens(dir)
+	if err != nil {
+		return nil, behaved{}, err
+	}
+	if err := known.loginRx(context.Background(), dir, tokens); err != nil {
+		return nil, behaved{}, err
+	}
+	if err := p.misprescribe(faults); err != nil {
+		return nil, behaved{}, err
+	}
+	f := &fleet{store: rxStore, dir: dir, p: p, seed: seed, careless: careless}
+	t, err := f.run(n, min(parallel, maxRxCampaigns))
+	b := p.behavedRx()
+	t.print(out)
+	b.print(out)
+	fmt.Fprintf(out, "seed %d, %s\n", seed, time.Now().Format(time.DateOnly))
+	if err == nil {
+		err = rxVerdict(t, b, n)
+	}
+	return t, b, err
+}
+
 // login gets the token that all children share: one that dies between its issue and its place in the
 // store would have cost a second one.
 func login(dir string) error {
@@ -122,10 +158,24 @@ func login(dir string) error {
 	return known.login(context.Background(), store)
 }
 
-// verdict says what a campaign did not show.
-func verdict(t *totals, b behaved, n int) error {
-	var errs []error
-	if !t.good() || b.Doubles > 0 {
+// rxVerdict says what a campaign of prescriptions did not show.
+func rxVerdict(t *totals, b behaved, n int) error {
+	errs := t.shown(n)
+	if b.Dropped == 0 || b.Late == 0 {
+		errs = append(errs, errors.New("the sandbox did not misbehave as it should"))
+	}
+	if r := t.Rx; r.Electronic == 0 || r.Paper == 0 || r.Unsure == 0 || r.Archived == 0 || r.Revoked == 0 {
+		errs = append(errs, errors.New("not everything happened that should be seen"))
+	}
+	if b.Tokens != 2 {
+		errs = append(errs, fmt.Errorf("%d tokens were issued to a doctor and a pharmacy", b.Tokens))
+	}
+	return errors.Join(errs...)
+}
+
+// shown says what is missing whatever the campaign is about.
+func (t *totals) shown(n int) (errs []error) {
+	if !t.good() {
 		errs = append(errs, errors.New("something was lost, doubled or out of order"))
 	}
 	if t.crashes() < n {
@@ -133,6 +183,15 @@ func verdict(t *totals, b behaved, n int) error {
 	}
 	if m := t.missing(); len(m) > 0 {
 		errs = append(errs, fmt.Errorf("nobody died at %s", strings.Join(m, ", ")))
+	}
+	return errs
+}
+
+// verdict says what a campaign did not show.
+func verdict(t *totals, b behaved, n int) error {
+	errs := t.shown(n)
+	if b.Doubles > 0 {
+		errs = append(errs, errors.New("something was executed twice"))
 	}
 	if b.Dropped == 0 || b.Expired == 0 || b.Late == 0 {
 		errs = append(errs, errors.New("the platform did not misbehave as it should"))

@@ -18,6 +18,9 @@ type world struct {
 	CA       [][]byte          `json:"ca"`
 	Services resilience.Static `json:"services"`
 	People   []person          `json:"people"`
+	// Of prescriptions.
+	Doctor   *rxParty `json:"doctor,omitempty"`
+	Pharmacy *rxParty `json:"pharmacy,omitempty"`
 }
 
 // person is one holder of a certificate. The key is a test's.
@@ -54,6 +57,9 @@ func newPlatform(dir string, seed uint64, people int) (*platform, error) {
 			return nil, err
 		}
 		w.People = append(w.People, one)
+	}
+	if err := p.parties(&w); err != nil {
+		return nil, err
 	}
 	b, err := json.Marshal(w)
 	if err != nil {

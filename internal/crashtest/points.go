@@ -1,6 +1,9 @@
 package main
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // A point is a place to die.
 type point struct {
@@ -12,7 +15,17 @@ type point struct {
 const (
 	boltStore = "bolt"
 	pgStore   = "postgres"
+	rxStore   = "recipe" // prescriptions, on bbolt
 )
+
+// rxPoints are further ones of programs that prescribe and dispense, which ask more than they send. There a Send is several
+// messages, so that passages beyond the first are between the steps of one dispensing.
+var rxPoints = []point{
+	{"ask.before", 12, rxStore},
+	{"ask.after", 12, rxStore},
+	{"paper.before", 1, rxStore},
+	{"paper.after", 1, rxStore},
+}
 
 var points = []point{
 	{"put.before", 3, ""},
@@ -76,5 +89,14 @@ var points = []point{
 
 // pointsOf are those that a store has.
 func pointsOf(store string) []point {
-	return slices.DeleteFunc(slices.Clone(points), func(p point) bool { return p.store != "" && p.store != store })
+	all := slices.Clone(points)
+	if store == rxStore {
+		all, store = append(all, rxPoints...), boltStore
+		for i, p := range all {
+			if strings.HasPrefix(p.name, "send.") {
+				all[i].hits = 6
+			}
+		}
+	}
+	return slices.DeleteFunc(all, func(p point) bool { return p.store != "" && p.store != store && p.store != rxStore })
 }

@@ -25,6 +25,7 @@ type totals struct {
 	Excused  int // children that could not work because their server was down
 	Spared   int // children that did not come to their point
 	Took     time.Duration
+	Rx       rxTotals // of rxStore
 }
 
 func newTotals(store string) *totals {
@@ -48,6 +49,14 @@ func (r *totals) add(o *totals) {
 		{&r.Checks, &o.Checks},
 		{&r.Excused, &o.Excused},
 		{&r.Spared, &o.Spared},
+		{&r.Rx.Electronic, &o.Rx.Electronic},
+		{&r.Rx.Paper, &o.Rx.Paper},
+		{&r.Rx.Both, &o.Rx.Both},
+		{&r.Rx.Neither, &o.Rx.Neither},
+		{&r.Rx.Ghosts, &o.Rx.Ghosts},
+		{&r.Rx.Archived, &o.Rx.Archived},
+		{&r.Rx.Revoked, &o.Rx.Revoked},
+		{&r.Rx.Unsure, &o.Rx.Unsure},
 	} {
 		*p.to += *p.from
 	}
@@ -71,7 +80,9 @@ func (r *totals) missing() (out []string) {
 }
 
 // good tells whether nothing was lost, doubled or out of order.
-func (r *totals) good() bool { return r.Lost+r.Doubled+r.Disorder == 0 && r.Checks > 0 }
+func (r *totals) good() bool {
+	return r.Lost+r.Doubled+r.Disorder+r.Rx.Both+r.Rx.Neither+r.Rx.Ghosts == 0 && r.Checks > 0
+}
 
 func (r *totals) print(w io.Writer) {
 	fmt.Fprintf(w, "store %s\n", r.Store)
@@ -87,6 +98,9 @@ func (r *totals) print(w io.Writer) {
 		r.crashes(), r.Took.Round(time.Second), r.Spared, r.Excused)
 	fmt.Fprintf(w, "  everything counted %d times: items %d, told of %d, answers seen %d, effects %d\n", r.Checks, r.Refs, r.Told, r.Seen, r.Effects)
 	fmt.Fprintf(w, "  lost %d, doubled %d, out of order %d\n", r.Lost, r.Doubled, r.Disorder)
+	if r.Store == rxStore {
+		r.Rx.print(w)
+	}
 }
 
 func (b behaved) print(w io.Writer) {
