@@ -74,12 +74,30 @@ func newSurgery(t *testing.T, sb *sandbox.Sandbox, n int, opts ...recipe.Option)
 // link wires what a prescriber needs.
 func link(t *testing.T, sb *sandbox.Sandbox, who *sandbox.Person, client *http.Client) (recipe.Platform, *resilience.Engine) {
 	t.Helper()
-	file, err := who.Keystore("password")
+	return linkAs(t, sb, who, who, client, sts.Identity{Quality: who.Role, SSIN: who.SSIN})
+}
+
+// holder has a key store.
+type holder interface {
+	Keystore(password string) ([]byte, error)
+}
+
+func load(t *testing.T, h holder) (*keystore.Store, keystore.Credential) {
+	t.Helper()
+	file, err := h.Keystore("password")
 	ok(t, err)
 	keys, err := keystore.Load(file, "password")
 	ok(t, err)
 	auth, err := keys.Authentication()
 	ok(t, err)
+	return keys, auth
+}
+
+// linkAs does for an organisation, for which a person logs in.
+func linkAs(t *testing.T, sb *sandbox.Sandbox, owner, who holder, client *http.Client, as sts.Identity) (recipe.Platform, *resilience.Engine) {
+	t.Helper()
+	keys, auth := load(t, owner)
+	_, person := load(t, who)
 	dir := resilience.Static{}
 	for id, eps := range sb.Services() {
 		for _, e := range eps {
@@ -95,9 +113,9 @@ func link(t *testing.T, sb *sandbox.Sandbox, who *sandbox.Person, client *http.C
 	for _, c := range sb.CA() {
 		roots.AddCert(c)
 	}
-	login, err := sts.New(x, sts.Config{Identification: auth, HolderOfKey: auth, Trust: sts.Trust{Roots: roots}})
+	login, err := sts.New(x, sts.Config{Identification: person, HolderOfKey: auth, Trust: sts.Trust{Roots: roots}})
 	ok(t, err)
-	tokens, err := sts.Cached(login.Source(sts.Request{Identity: sts.Identity{Quality: who.Role, SSIN: who.SSIN}}))
+	tokens, err := sts.Cached(login.Source(sts.Request{Identity: as}))
 	ok(t, err)
 	security := sts.HolderOfKey(tokens)
 	trust := etee.Trust{Roots: sb.Roots()}

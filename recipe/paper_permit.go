@@ -104,6 +104,12 @@ func (p *Prescriber) permit(ctx context.Context, box *outbox.Box, reference stri
 		return Permit{}, false, p.exists(ctx, box, st.create.id)
 	case OutcomeUnsure:
 		return Permit{}, false, p.undecided(reference, nil)
+	case OutcomeHeld: // it would be before us in the line
+		for _, it := range []item{st.held, st.create} {
+			if it.fate(time.Now()) == fateWaiting && !p.withdraw(ctx, box, it.id) {
+				return Permit{}, false, p.undecided(reference, nil)
+			}
+		}
 	}
 	payload, err := json.Marshal(paperRecord{Version: createVersion})
 	if err != nil {
