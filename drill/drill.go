@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ehealth-continuity/ehealth"
 	"github.com/ehealth-continuity/ehealth/fault"
 	"github.com/ehealth-continuity/ehealth/identity"
 	"github.com/ehealth-continuity/ehealth/resilience/outbox"
@@ -44,6 +45,15 @@ type Options struct {
 	// Scale is the fraction of the country whose capacity the sandbox has; 0 = that of the fleet where the incident
 	// limits capacity, else 1.
 	Scale float64
+
+	watch watch
+}
+
+// watch lets a test look at the programs of ours; each function may be nil.
+type watch struct {
+	configure func(*ehealth.Config)
+	told      func(error)            // what a person was told
+	end       func(*sandbox.Sandbox) // before it is closed
 }
 
 // DefaultFleets returns the fleets that are compared when no others are asked for.
@@ -73,7 +83,7 @@ func (o Options) withDefaults(script sandbox.Script) (Options, error) {
 		o.Scale = share(script, o)
 	}
 	for _, t := range o.Traffic {
-		if !slices.Contains([]Traffic{Insurability, Login, Writes, Mail, Inbox}, t) {
+		if !slices.Contains(kinds, t) {
 			return o, fmt.Errorf("%w: %q", ErrUnknownTraffic, t)
 		}
 	}
@@ -161,13 +171,13 @@ type fleet struct {
 }
 
 func (f *fleet) replay(script sandbox.Script) error {
-	s, err := sandbox.New(sandbox.Config{Seed: f.o.Seed, Patients: 500, Scale: f.o.Scale})
+	s, err := sandbox.New(sandbox.Config{Seed: f.o.Seed, Patients: f.population(script), Scale: f.o.Scale})
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	var counters []counter
-	if slices.ContainsFunc(f.tables, func(t *Fleet) bool { return !t.Traffic.mail() }) {
+	if slices.ContainsFunc(f.tables, func(t *Fleet) bool { return !t.Traffic.mail() && !t.Traffic.recipe() }) {
 		counters = make([]counter, f.o.Pharmacies)
 	}
 	for i := range counters {
@@ -178,6 +188,11 @@ func (f *fleet) replay(script sandbox.Script) error {
 	}
 	mail, err := f.openMail(s)
 	defer mail.close()
+	if err != nil {
+		return err
+	}
+	rx, err := f.openRecipe(s)
+	defer rx.close()
 	if err != nil {
 		return err
 	}
@@ -193,9 +208,12 @@ func (f *fleet) replay(script sandbox.Script) error {
 		for k, t := range f.tables {
 			rnd := rand.New(rand.NewPCG(f.o.Seed, uint64(k)<<32|uint64(i))) //nolint:gosec // repeatable on purpose
 			wg.Go(func() {
-				if t.Traffic.mail() {
+				switch {
+				case t.Traffic.mail():
 					mail.work(i, t, start, rnd)
-				} else {
+				case t.Traffic.recipe():
+					rx.work(i, t, start, rnd)
+				default:
 					f.work(s, counters[i], i, t, start, rnd)
 				}
 			})
@@ -206,7 +224,7 @@ func (f *fleet) replay(script sandbox.Script) error {
 	f.watchLoad(s, start)
 	wg.Wait()
 	f.sumUp(s, start)
-	return errors.Join(renewed, mail.sumUp(start))
+	return errors.Join(renewed, mail.sumUp(start), rx.sumUp(start))
 }
 
 // work lives one counter's day: calls at random instants, each on its own, because the
@@ -318,7 +336,8 @@ func (f *fleet) watchLoad(s *sandbox.Sandbox, start time.Time) {
 // have other things to do, counts for the first. Those for the service list, a file on a host of its own, stand apart.
 func (f *fleet) load(s *sandbox.Sandbox) (out []int, list int) {
 	out = make([]int, len(f.tables))
-	for service, n := range s.State().Requests {
+	st := s.State()
+	for service, n := range st.Requests {
 		of := Insurability
 		switch service {
 		case "servicelist":
@@ -328,15 +347,32 @@ func (f *fleet) load(s *sandbox.Sandbox) (out []int, list int) {
 			of = Login
 		case "app", "app-direct":
 			of = Writes
-		case "ehbox-pub", "etk":
+		case "ehbox-pub":
 			of = Mail
+		case "etk":
+			if of = Mail; f.tableOf(Mail) == nil {
+				of = Prescribe
+			}
 		case "ehbox-cons":
 			of = Inbox
+		case "recipe-presc", "kgss":
+			of = Prescribe
+		case "recipe-exec":
+			of = Dispense
+		case "recipe-direct":
+			of = Prescribe
+			elsewhere := st.Endpoints[service]["/Recip-e/v4/Executor"]
+			n -= elsewhere
+			out[f.index(Dispense)] += elsewhere
 		}
-		k := slices.IndexFunc(f.tables, func(t *Fleet) bool { return t.Traffic == of })
-		out[max(k, 0)] += n
+		out[f.index(of)] += n
 	}
 	return out, list
+}
+
+// index is where the table of a kind of traffic stands; 0 when there is none.
+func (f *fleet) index(of Traffic) int {
+	return max(slices.IndexFunc(f.tables, func(t *Fleet) bool { return t.Traffic == of }), 0)
 }
 
 // sumUp fills in what is known at the end: percentiles, and what the platform has executed.

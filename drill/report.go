@@ -66,6 +66,20 @@ type Phase struct {
 	Aside  int `json:"aside,omitempty"`
 	Unread int `json:"unread,omitempty"`
 
+	// Of prescriptions only. Live, Otherwise and Failed say what the doctor was told: a RID of the default address, a RID of
+	// another one or after it was found out, or that there is none. Slowest is until the doctor was told something, Waited
+	// until the patient could leave. Unsure is those of whom it was not known at first, Paper those who left with paper. Done
+	// counts prescriptions that the platform created in this phase, Ghosts those of them whose RID no doctor knows. Both is patients who
+	// left with paper although there is a valid prescription, Neither those who left with nothing.
+	Paper   int           `json:"paper,omitempty"`
+	Waited  time.Duration `json:"waited,omitempty"` // nanoseconds
+	Ghosts  int           `json:"ghosts,omitempty"`
+	Both    int           `json:"both,omitempty"`
+	Neither int           `json:"neither,omitempty"`
+	// Of dispensing only: calls are proofs scanned, Live and Otherwise those fetched, delivered and archived at once. Kept is
+	// part of Failed: dispensed on the proof, and told to Recip-e later. Known at the end, and standing in the last phase: Done
+	// counts prescriptions archived, Doubled deliveries and archivings too many, Lost prescriptions dispensed and never archived.
+
 	waits []time.Duration
 }
 
@@ -90,6 +104,11 @@ func (f Fleet) Total() Phase {
 		t.Read += p.Read
 		t.Aside += p.Aside
 		t.Unread += p.Unread
+		t.Paper += p.Paper
+		t.Waited = max(t.Waited, p.Waited)
+		t.Ghosts += p.Ghosts
+		t.Both += p.Both
+		t.Neither += p.Neither
 		t.Slowest = max(t.Slowest, p.Slowest)
 		t.waits = append(t.waits, p.waits...)
 	}
@@ -139,6 +158,16 @@ doubled: executed although it had been before
 		fmt.Fprint(w, `mail: done is letters in the boxes of their recipients; lost: letters that were promised and never came; tokens: requests to the ETK depot
 `)
 	}
+	if kinds[Prescribe] {
+		fmt.Fprint(w, `prescribe: failed: no electronic prescription; unsure: not known at first; paper: left with paper; waited: longest until the patient could
+leave; created: by the platform; ghosts: created, and no doctor knows the RID; both: paper and a valid prescription; neither: left with nothing
+`)
+	}
+	if kinds[Dispense] {
+		fmt.Fprint(w, `dispense: live and otherwise: fetched, delivered and archived at once; failed: dispensed on the proof; kept: of these, those that are told
+to Recip-e later; archived: in the end; doubled: delivered or archived twice; lost: dispensed and never archived
+`)
+	}
 	if kinds[Inbox] {
 		fmt.Fprint(w, `inbox: calls are looks into a box, live those that came to their end; read: letters; aside: messages that cannot be opened and did not
 hold up the others; unread: letters that nobody had read at the end
@@ -173,6 +202,14 @@ func columns(of Traffic) (heads string, cells func(Phase) string) {
 	case Mail:
 		return "unsure\tkept\tdone\tdoubled\tlost\ttokens\t", func(p Phase) string {
 			return fmt.Sprintf("%d\t%d\t%d\t%d\t%d\t%d\t", p.Unsure, p.Kept, p.Done, p.Doubled, p.Lost, p.Tokens)
+		}
+	case Prescribe:
+		return "unsure\tpaper\twaited\tcreated\tghosts\tboth\tneither\t", func(p Phase) string {
+			return fmt.Sprintf("%d\t%d\t%s\t%d\t%d\t%d\t%d\t", p.Unsure, p.Paper, wait(p.Waited), p.Done, p.Ghosts, p.Both, p.Neither)
+		}
+	case Dispense:
+		return "kept\tarchived\tdoubled\tlost\t", func(p Phase) string {
+			return fmt.Sprintf("%d\t%d\t%d\t%d\t", p.Kept, p.Done, p.Doubled, p.Lost)
 		}
 	case Inbox:
 		return "read\taside\tunread\t", func(p Phase) string { return fmt.Sprintf("%d\t%d\t%d\t", p.Read, p.Aside, p.Unread) }

@@ -24,6 +24,9 @@ const (
 	Writes Traffic = "writes"
 )
 
+// kinds are all kinds of traffic, in the order in which a report has them.
+var kinds = []Traffic{Insurability, Login, Writes, Mail, Inbox, Prescribe, Dispense}
+
 // Names of fleets.
 const (
 	Ours          = "ours"           // the client of this module
@@ -44,9 +47,12 @@ var (
 // usual is the traffic that shows what an incident does, when nothing else is asked for.
 func usual(s sandbox.Script) []Traffic {
 	if strings.EqualFold(s.ID, "SYN-HALF") { // its point is what does not move
-		return []Traffic{Insurability, Writes}
+		return []Traffic{Insurability, Writes, Prescribe, Dispense}
 	}
 	hits := map[Traffic]bool{}
+	if strings.EqualFold(s.ID, "INC-2026-02-04-ETK") { // the identity that moved was that of Recip-e
+		hits[Prescribe], hits[Dispense] = true, true
+	}
 	for _, st := range s.Steps {
 		switch st.Service {
 		case "sts", "idvalid": // who is logged in already should not notice
@@ -55,6 +61,8 @@ func usual(s sandbox.Script) []Traffic {
 			hits[Writes] = true
 		case "ehbox-pub", "ehbox-cons", "etk":
 			hits[Mail], hits[Inbox] = true, true
+		case "recipe-presc", "recipe-exec", "recipe-direct":
+			hits[Prescribe], hits[Dispense] = true, true
 		case "genins", "genins-direct", "esb", "net", "access":
 			hits[Insurability] = true
 		}
@@ -63,7 +71,7 @@ func usual(s sandbox.Script) []Traffic {
 		hits[Mail], hits[Inbox] = true, true
 	}
 	var out []Traffic
-	for _, t := range []Traffic{Insurability, Login, Writes, Mail, Inbox} {
+	for _, t := range kinds {
 		if hits[t] {
 			out = append(out, t)
 		}

@@ -112,7 +112,7 @@ func TestRefusedOptions(t *testing.T) {
 		{Options{Incident: "INC-1999"}, ErrUnknownIncident, "INC-1999"},
 		{Options{Traffic: []Traffic{"post"}}, ErrUnknownTraffic, "post"},
 		{Options{Fleets: []string{"theirs"}}, ErrUnknownTraffic, "theirs"},
-		{Options{Incident: "INC-2019-08-RECIPE"}, ErrMissingService, "recipe-exec, recipe-presc"},
+		{Options{Incident: "INC-2018-11-DUP"}, ErrMissingService, "attest"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			if _, err := Run(c.o); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
