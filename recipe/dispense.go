@@ -40,10 +40,9 @@ type Dispenser struct {
 	onReport func(Report)
 	box      atomic.Pointer[outbox.Box]
 
-	mu       sync.Mutex
-	ordered  bool               // what waits is due in the order of dispensing
-	reserved map[outbox.ID]bool // taken into process since Recip-e answers again
-	told     map[outbox.ID]Conflict
+	mu    sync.Mutex
+	order order
+	told  map[outbox.ID]Conflict
 }
 
 // DispenserOption changes a default of [NewDispenser].
@@ -70,7 +69,9 @@ func NewDispenser(x *Executor, opts ...DispenserOption) (*Dispenser, error) {
 }
 
 func newDispenser(c counter, opts []DispenserOption) (*Dispenser, error) {
-	d := &Dispenser{c: c, reserve: true, reserved: map[outbox.ID]bool{}, told: map[outbox.ID]Conflict{}}
+	d := &Dispenser{c: c, reserve: true, told: map[outbox.ID]Conflict{}, order: order{
+		yielded: map[outbox.ID]bool{}, reserved: map[outbox.ID]bool{},
+	}}
 	for _, o := range opts {
 		if err := o(d); err != nil {
 			return nil, err

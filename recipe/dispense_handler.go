@@ -122,7 +122,7 @@ func (d *Dispenser) sendDispensing(ctx context.Context, it outbox.Item, a outbox
 	person := ctx.Value(foreground{}) != nil && a.N == 1
 	if !person {
 		if err := d.turn(ctx, a.ID); err != nil {
-			d.disorder(err)
+			d.ended(a.ID, err)
 			return nil, err
 		}
 	}
@@ -147,8 +147,8 @@ func (d *Dispenser) sendDispensing(ctx context.Context, it outbox.Item, a outbox
 
 // conclude turns the end of a run into what the outbox keeps.
 func (d *Dispenser) conclude(ctx context.Context, it outbox.Item, a outbox.Attempt, ans *dispenseAnswer, err error) (outbox.Answer, error) {
+	d.ended(a.ID, err)
 	if err != nil {
-		d.disorder(err)
 		return nil, err
 	}
 	if err := d.report(ctx, it.Kind, a.ID, ans); err != nil {
@@ -157,7 +157,7 @@ func (d *Dispenser) conclude(ctx context.Context, it outbox.Item, a outbox.Attem
 	if ans.Conflict == ConflictElsewhere && it.Kind != KindUndeliver {
 		// The other pharmacy may let it go again: until then it waits.
 		e := ans.fault()
-		e.Kind, e.Outcome, e.RetryAfter = fault.Unavailable, fault.NotSent, elsewherePause
+		e.Kind, e.Outcome, e.Code, e.RetryAfter = fault.Unavailable, fault.NotSent, codeElsewhere, elsewherePause
 		return nil, e
 	}
 	return ans.encode()

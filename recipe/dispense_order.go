@@ -23,43 +23,108 @@ const maxReserved = 200
 // errOlderFirst sends an item back into its line.
 const errOlderFirst reason = "recipe: older dispensings go first"
 
-// turn lets a dispensing of the background go on when it is the oldest, or when the order is made already.
+// codeElsewhere marks an item that waits for another pharmacy, in what the outbox remembers of its last try.
+const codeElsewhere = "elsewhere"
+
+// order is what a Dispenser knows about the order of what waits.
+type order struct {
+	made     bool               // what waits is due in the order of dispensing
+	again    bool               // the oldest one is to make it once more: who made it stands at the wrong place
+	yielded  map[outbox.ID]bool // has let the oldest one go first since it was tried last
+	reserved map[outbox.ID]bool // was taken into process since Recip-e answers again
+	failed   outbox.ID          // the last failure was this one's; zero = it was a success
+}
+
+// turn lets a dispensing of the background go on when the order is made. Otherwise the oldest one finds out whether Recip-e
+// answers, and the others wait for it, but only once: one that always fails must not hold up all others.
 func (d *Dispenser) turn(ctx context.Context, id outbox.ID) error {
 	box := d.box.Load()
 	d.mu.Lock()
-	ordered := d.ordered
+	made, again, yielded := d.order.made, d.order.again, d.order.yielded[id]
 	d.mu.Unlock()
-	if box == nil || ordered {
+	if box == nil || made && !again {
 		return nil
 	}
 	waiting, err := d.waiting(ctx, box, id)
 	if err != nil {
 		return err
 	}
-	if len(waiting) > 0 && waiting[0].ID != id {
-		if err := box.Retry(ctx, waiting[0].ID); err == nil {
-			return &fault.Error{Op: opDispense, Service: ServiceExecutor, Kind: fault.Canceled, Outcome: fault.NotSent, Err: errOlderFirst}
-		} else if !errors.Is(err, outbox.ErrState) && !errors.Is(err, outbox.ErrNotFound) {
-			return err
-		}
+	oldest := oldestOf(waiting)
+	switch {
+	case made && oldest.ID != id:
+		return nil
+	case !made && oldest.ID != id && !yielded:
+		d.mu.Lock()
+		d.order.yielded[id] = true
+		d.mu.Unlock()
+		return back(max(time.Until(oldest.Due), 0) + time.Second)
 	}
-	if len(waiting) > 1 {
+	if !made {
 		if err := d.reserveAll(ctx, box, waiting); err != nil {
 			return err
 		}
-		for _, v := range waiting {
-			if v.ID == id {
-				continue
-			}
-			if err := box.Retry(ctx, v.ID); err != nil && !errors.Is(err, outbox.ErrState) && !errors.Is(err, outbox.ErrNotFound) {
-				return err
-			}
-		}
+	}
+	if err := hurry(ctx, box, waiting, id); err != nil {
+		return err
 	}
 	d.mu.Lock()
-	d.ordered = true
+	d.order.made, d.order.again = true, oldest.ID != id
+	delete(d.order.yielded, id)
 	d.mu.Unlock()
+	if oldest.ID != id {
+		return back(clockTick)
+	}
 	return nil
+}
+
+// back sends an item back into its line.
+func back(pause time.Duration) error {
+	return &fault.Error{Op: opDispense, Service: ServiceExecutor, Kind: fault.Canceled, Outcome: fault.NotSent, RetryAfter: pause, Err: errOlderFirst}
+}
+
+// oldestOf is the oldest item that does not wait for another pharmacy.
+func oldestOf(waiting []outbox.View) outbox.View {
+	for _, v := range waiting {
+		if v.Last == nil || v.Last.Code != codeElsewhere {
+			return v
+		}
+	}
+	if len(waiting) > 0 {
+		return waiting[0]
+	}
+	return outbox.View{}
+}
+
+// hurry makes all that waits but one item due now, oldest first.
+func hurry(ctx context.Context, box *outbox.Box, waiting []outbox.View, but outbox.ID) error {
+	for _, v := range waiting {
+		if v.ID == but {
+			continue
+		}
+		if err := box.Retry(ctx, v.ID); err != nil && !errors.Is(err, outbox.ErrState) && !errors.Is(err, outbox.ErrNotFound) {
+			return err
+		}
+		if err := tick(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clockTick lies between the instants at which two items are due: on some systems the clock stands still for longer than it
+// takes to write one, and items that are due at the same instant have no order.
+const clockTick = 20 * time.Millisecond
+
+// tick waits for the next instant.
+func tick(ctx context.Context) error {
+	t := time.NewTimer(clockTick)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return &fault.Error{Op: opDispense, Service: ServiceExecutor, Kind: fault.Canceled, Outcome: fault.NotSent, Err: ctx.Err()}
+	}
 }
 
 // waiting are the dispensings that wait, the one under way included, oldest first.
@@ -88,7 +153,7 @@ func (d *Dispenser) waiting(ctx context.Context, box *outbox.Box, own outbox.ID)
 // reserveAll takes what waits into process. That a prescription cannot be had shows again when its turn comes, so only a
 // platform that does not answer matters here.
 func (d *Dispenser) reserveAll(ctx context.Context, box *outbox.Box, waiting []outbox.View) error {
-	if !d.reserve {
+	if !d.reserve || len(waiting) < 2 {
 		return nil
 	}
 	var batch []identity.RID
@@ -103,7 +168,7 @@ func (d *Dispenser) reserveAll(ctx context.Context, box *outbox.Box, waiting []o
 		}
 		d.mu.Lock()
 		for _, id := range ids {
-			d.reserved[id] = true
+			d.order.reserved[id] = true
 		}
 		d.mu.Unlock()
 		batch, ids = nil, nil
@@ -111,7 +176,7 @@ func (d *Dispenser) reserveAll(ctx context.Context, box *outbox.Box, waiting []o
 	}
 	for _, v := range waiting[:min(len(waiting), maxReserved)] {
 		d.mu.Lock()
-		has := d.reserved[v.ID]
+		has := d.order.reserved[v.ID]
 		d.mu.Unlock()
 		if has {
 			continue
@@ -144,29 +209,35 @@ func dispensedRID(ctx context.Context, box *outbox.Box, id outbox.ID) (identity.
 	return rid, err == nil
 }
 
-// disorder forgets the order when the platform does not answer: what is reserved may be gone when it comes back.
-func (d *Dispenser) disorder(err error) {
-	if k := fault.KindOf(err); !k.Temporary() && k != fault.Protocol && k != fault.Security {
-		return
-	}
+// ended tells the order how a try ended. When two different ones fail without a success between them, Recip-e does not
+// answer, and the order is to be made anew when it does: what is reserved may be gone by then.
+func (d *Dispenser) ended(id outbox.ID, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.ordered = false
-	clear(d.reserved)
+	switch k := fault.KindOf(err); {
+	case err == nil:
+		d.order.failed = outbox.ID{}
+	case !k.Temporary() && k != fault.Protocol && k != fault.Security:
+	case d.order.failed.IsZero() || d.order.failed == id:
+		d.order.failed = id
+	default:
+		d.order.failed, d.order.made, d.order.again = id, false, false
+		clear(d.order.reserved)
+	}
 }
 
 // nudge takes up what waits after a call of a person was answered: Recip-e is back.
 func (d *Dispenser) nudge(ctx context.Context) {
 	box := d.box.Load()
 	d.mu.Lock()
-	ordered := d.ordered
+	made := d.order.made
 	d.mu.Unlock()
-	if box == nil || ordered {
+	if box == nil || made {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	if waiting, err := d.waiting(ctx, box, outbox.ID{}); err == nil && len(waiting) > 0 {
-		_ = box.Retry(ctx, waiting[0].ID) // its own time comes anyway
+		_ = box.Retry(ctx, oldestOf(waiting).ID) // its own time comes anyway
 	}
 }

@@ -170,7 +170,7 @@ func (d *Dispenser) Reports(ctx context.Context) iter.Seq2[Report, error] {
 		for _, k := range d.Kinds() {
 			for _, s := range []outbox.State{outbox.Rejected, outbox.Parked, outbox.Expired} {
 				for v, err := range box.List(ctx, outbox.Filter{Kind: k, State: s}) {
-					r, ok, err := d.ended(ctx, box, v, err)
+					r, ok, err := d.over(ctx, box, v, err)
 					if (ok || err != nil) && !yield(r, err) {
 						return
 					}
@@ -207,8 +207,8 @@ func (d *Dispenser) stored(ctx context.Context, box *outbox.Box, v outbox.View, 
 	return *r, true, nil
 }
 
-// ended makes a report of an item that nothing more happens to.
-func (d *Dispenser) ended(ctx context.Context, box *outbox.Box, v outbox.View, err error) (Report, bool, error) {
+// over makes a report of an item that nothing more happens to.
+func (d *Dispenser) over(ctx context.Context, box *outbox.Box, v outbox.View, err error) (Report, bool, error) {
 	if err != nil {
 		return Report{}, false, err
 	}
