@@ -6,6 +6,7 @@ import (
 	"github.com/ehealth-continuity/ehealth/fault"
 	"github.com/ehealth-continuity/ehealth/identity"
 	"github.com/ehealth-continuity/ehealth/recipe/protocol"
+	"github.com/ehealth-continuity/ehealth/resilience/outbox"
 )
 
 // Notices that this package decides on (dossier 06 part D).
@@ -42,6 +43,8 @@ var (
 	ErrNoRID error = reason("recipe: answer without a RID")
 	// ErrWrongAsker: the answer was made for another question. Nothing of it is shown.
 	ErrWrongAsker error = reason("recipe: the answer is not to this question")
+	// ErrNobodyWaits: the call that was about to create a prescription is over, so it is not sent.
+	ErrNobodyWaits error = reason("recipe: nobody waits for this prescription any more")
 	// ErrNoOutbox: a prescriber creates through an outbox, see [Prescriber.Use].
 	ErrNoOutbox error = reason("recipe: there is no outbox")
 	// ErrReference: the reference of the caller is too long, or not known.
@@ -131,6 +134,9 @@ func (e *UnsureError) Error() string {
 
 // SafeError is Error: it may be logged.
 func (e *UnsureError) SafeError() string { return e.Error() }
+
+// Is matches [outbox.ErrUnknown], as every write does of which nobody knows.
+func (e *UnsureError) Is(target error) bool { return target == outbox.ErrUnknown }
 
 // Unwrap returns the cause.
 func (e *UnsureError) Unwrap() error { return e.Err }

@@ -15,8 +15,9 @@ var ErrClaims error = reason("sts: claims cannot be made")
 // Identity says who logs in, and in which capacity.
 type Identity struct {
 	// Quality selects the row of the claims table. identity.Pharmacist and identity.Pharmacy
-	// are the same row: a pharmacist at work in a pharmacy. The zero value is allowed only
-	// with extra claims in the [Request].
+	// are the same row: a pharmacist at work in a pharmacy. The zero value with an SSIN is a
+	// person without a profession, such as a patient of Recip-e (dossier 04 section 3.2); without
+	// one it is allowed only with extra claims in the [Request].
 	Quality identity.Quality
 	// SSIN is required for people and for pharmacists.
 	SSIN identity.SSIN
@@ -41,7 +42,7 @@ type Identity struct {
 // order: those to assert, with values, and those to ask for. A name may be in both; the
 // request then carries it once, asserted. The error wraps [ErrClaims].
 func ClaimsFor(id Identity) (asserted, requested []Claim, err error) {
-	if id.Quality != "" {
+	if id.Quality != "" || !id.SSIN.IsZero() {
 		r, ok := claimTable[id.Quality]
 		if !ok {
 			return nil, nil, fmt.Errorf("%w: no claims are known for this quality", ErrClaims)
@@ -66,7 +67,9 @@ func ClaimsFor(id Identity) (asserted, requested []Claim, err error) {
 func Qualities() []identity.Quality {
 	out := make([]identity.Quality, 0, len(claimTable))
 	for q := range claimTable {
-		out = append(out, q)
+		if q != "" {
+			out = append(out, q)
+		}
 	}
 	slices.Sort(out)
 	return out
@@ -185,6 +188,7 @@ var pharmacy = claimRow{
 
 // claimTable is dossier 01 A.12 as data.
 var claimTable = map[identity.Quality]claimRow{
+	"": person(),
 	identity.Doctor: person(
 		"PS:doctor:boolean",
 		"PS:ehealth:1.0:doctor:nihii11",

@@ -25,8 +25,8 @@ type ridResult struct {
 	Type     string `json:"type"`
 	By       string `json:"by"`                 // "", "own" or "other": the pharmacy that has it
 	Pharmacy string `json:"pharmacy,omitempty"` // its number
-	Role string `json:"role"` // the service that was asked
-	Took string `json:"took"`
+	Role     string `json:"role"`               // the service that was asked
+	Took     string `json:"took"`
 	// Next is what may be done with it.
 	Next string `json:"next"`
 }
