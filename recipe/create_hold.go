@@ -103,6 +103,7 @@ func (h heldHandler) Send(ctx context.Context, it outbox.Item, at outbox.Attempt
 	if err != nil {
 		return nil, err
 	}
+	rec.Later = true
 	payload, err := json.Marshal(rec)
 	if err != nil {
 		return nil, p.invalid(opConfirm, errRecord)

@@ -139,7 +139,7 @@ func (p *Prescriber) look(ctx context.Context, box *outbox.Box, reference string
 	case create == fateWaiting && st.held.fate(now) == fateDone:
 		st.state, st.confirmed = OutcomeHeld, true
 	case create == fateWaiting:
-		// Another call is about to send it, or was killed before it could take it back; it expires within seconds.
+		// Another call is about to send it, or was killed before it could take it back; it expires within a minute.
 		st.state = OutcomeUnsure
 	case st.create.n > 0, st.held.n > 0:
 		st.state = OutcomeNotCreated

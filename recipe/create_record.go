@@ -30,7 +30,8 @@ type createRecord struct {
 	VisionOthers string `json:"others,omitempty"`
 	KMEHRVersion string `json:"kmehrVersion"`
 	Source       string `json:"source"`
-	Pin          string `json:"pin,omitempty"` // address at which the probe was answered
+	Pin          string `json:"pin,omitempty"`   // address at which the probe was answered
+	Later        bool   `json:"later,omitempty"` // it was held and confirmed: it may be sent while nobody waits
 }
 
 const createVersion = 1
@@ -50,6 +51,7 @@ type createAnswer struct {
 	RID     string   `json:"rid"`
 	Content string   `json:"content"`
 	Surplus []string `json:"surplus,omitempty"` // others with the same key
+	Later   bool     `json:"later,omitempty"`   // it was held and confirmed
 }
 
 func (a *createAnswer) rid() identity.RID { return ridOf(a.RID) }

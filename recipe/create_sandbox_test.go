@@ -74,7 +74,11 @@ func newSurgery(t *testing.T, sb *sandbox.Sandbox, n int, opts ...recipe.Option)
 // link wires what a prescriber needs.
 func link(t *testing.T, sb *sandbox.Sandbox, who *sandbox.Person, client *http.Client) (recipe.Platform, *resilience.Engine) {
 	t.Helper()
-	return linkAs(t, sb, who, who, client, sts.Identity{Quality: who.Role, SSIN: who.SSIN})
+	return linkAs(t, sb, who, who, client, doctorLogin(who))
+}
+
+func doctorLogin(who *sandbox.Person) sts.Identity {
+	return sts.Identity{Quality: who.Role, SSIN: who.SSIN}
 }
 
 // holder has a key store.
@@ -96,6 +100,12 @@ func load(t *testing.T, h holder) (*keystore.Store, keystore.Credential) {
 // linkAs does for an organisation, for which a person logs in.
 func linkAs(t *testing.T, sb *sandbox.Sandbox, owner, who holder, client *http.Client, as sts.Identity) (recipe.Platform, *resilience.Engine) {
 	t.Helper()
+	return linkTo(t, sb, owner, who, client, as, nil)
+}
+
+// linkTo asks some services at other addresses.
+func linkTo(t *testing.T, sb *sandbox.Sandbox, owner, who holder, client *http.Client, as sts.Identity, instead map[string]string) (recipe.Platform, *resilience.Engine) {
+	t.Helper()
 	keys, auth := load(t, owner)
 	_, person := load(t, who)
 	dir := resilience.Static{}
@@ -103,6 +113,9 @@ func linkAs(t *testing.T, sb *sandbox.Sandbox, owner, who holder, client *http.C
 		for _, e := range eps {
 			dir[id] = append(dir[id], resilience.Endpoint(e))
 		}
+	}
+	for id, url := range instead {
+		dir[id] = []resilience.Endpoint{{URL: url, Active: true}}
 	}
 	engine, err := resilience.New(resilience.Config{})
 	ok(t, err)

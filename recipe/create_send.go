@@ -28,12 +28,12 @@ type liveKey struct{}
 
 func (l *live) with(ctx context.Context) context.Context { return context.WithValue(ctx, liveKey{}, l) }
 
-// liveOf returns a new one for a worker.
-func liveOf(ctx context.Context) *live {
+// liveOf returns it, and whether there is one: a worker has none.
+func liveOf(ctx context.Context) (_ *live, waited bool) {
 	if l, ok := ctx.Value(liveKey{}).(*live); ok {
-		return l
+		return l, true
 	}
-	return &live{trips: &trips{}}
+	return &live{trips: &trips{}}, false
 }
 
 func (l *live) shaky() bool {
@@ -51,6 +51,10 @@ func (l *live) was(rough bool) {
 // reserve is what must be left of a call's time for sending: a message that has too little comes to an unknown end.
 func reserve(left time.Duration) time.Duration { return min(left/3, 5*time.Second) }
 
+// slack is how much longer than the call its message is valid. A message that expires with the call would be refused wherever
+// the clock of the practice is some seconds slow. It does not let anything leave after the call: see createHandler.Send.
+const slack = outbox.DefaultTTL - DefaultTimeout
+
 // prepare makes the item. An error says that nothing was sent and nothing is on disk.
 func (c *creating) prepare(ctx context.Context, n int) (outbox.Item, error) {
 	end, _ := ctx.Deadline()
@@ -65,7 +69,7 @@ func (c *creating) prepare(ctx context.Context, n int) (outbox.Item, error) {
 		return outbox.Item{}, c.p.local(opCreate, fault.Local, errRecord)
 	}
 	return outbox.Item{
-		Kind: KindCreate, Key: lineOf(c.r.Reference), Ref: refOf(c.r.Reference, n), Expiry: outbox.At(end), Payload: payload,
+		Kind: KindCreate, Key: lineOf(c.r.Reference), Ref: refOf(c.r.Reference, n), Expiry: outbox.At(end.Add(slack)), Payload: payload,
 	}, nil
 }
 
@@ -177,17 +181,21 @@ func (c *client) healthy() bool {
 // createHandler sends prescriptions and finds out about them.
 type createHandler struct{ p *Prescriber }
 
-// Send implements outbox.Sender.
+// Send implements outbox.Sender. A worker sends only what was held and confirmed: everything else leaves while its caller
+// waits, or never.
 func (h createHandler) Send(ctx context.Context, it outbox.Item, at outbox.Attempt) (outbox.Answer, error) {
 	p := h.p
 	rec, err := decodeCreate(it.Payload)
 	if err != nil {
 		return nil, p.invalid(opCreate, err)
 	}
+	l, waited := liveOf(ctx)
+	if !waited && !rec.Later {
+		return nil, p.local(opCreate, fault.Unavailable, ErrNobodyWaits)
+	}
 	if err := p.excluded(ctx, rec.Reference, opCreate); err != nil {
 		return nil, err
 	}
-	l := liveOf(ctx)
 	l.trips.now(TripSend)
 	q, err := p.createQuestion(rec)
 	if err != nil {
@@ -205,7 +213,7 @@ func (h createHandler) Send(ctx context.Context, it outbox.Item, at outbox.Attem
 			Attempts: a.Attempts, Notice: NoticeUnsure, Err: ErrNoRID,
 		}
 	}
-	return json.Marshal(createAnswer{RID: a.Result.RID.Reveal(), Content: rec.Content})
+	return json.Marshal(createAnswer{RID: a.Result.RID.Reveal(), Content: rec.Content, Later: rec.Later})
 }
 
 func (p *Prescriber) createQuestion(rec *createRecord) (question[*protocol.CreatePrescriptionResult], error) {

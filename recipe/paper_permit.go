@@ -103,7 +103,10 @@ func (p *Prescriber) permit(ctx context.Context, box *outbox.Box, reference stri
 	case OutcomeCreated:
 		return Permit{}, false, p.exists(ctx, box, st.create.id)
 	case OutcomeUnsure:
-		return Permit{}, false, p.undecided(reference, nil)
+		// One that is on disk and was not sent belongs to a call that ended, or is about to send it: whoever comes first wins.
+		if st.create.fate(time.Now()) != fateWaiting || !p.withdraw(ctx, box, st.create.id) {
+			return Permit{}, false, p.undecided(reference, nil)
+		}
 	case OutcomeHeld: // it would be before us in the line
 		for _, it := range []item{st.held, st.create} {
 			if it.fate(time.Now()) == fateWaiting && !p.withdraw(ctx, box, it.id) {

@@ -253,25 +253,36 @@ func (p *Prescriber) tell(e Event) {
 	}
 }
 
-// Observe is to be told of the changes in the outbox (see outbox.WithEvents): from them the events of kind [EventSettled] are
-// made, for prescriptions of which nobody knew, and for those that were confirmed. It does not block.
+// Observe is to be told of the changes in the outbox (see outbox.WithEvents). It makes the events of kind [EventSettled] of
+// them: for prescriptions of which nobody knew, and for those that were confirmed. It does not block.
 func (p *Prescriber) Observe(e outbox.Event) {
-	settled := e.Kind == KindCreate && (e.From == outbox.Unknown || e.From == outbox.Ready || e.From == outbox.Prepared) && !e.To.Open() ||
-		e.Kind == KindCreate && e.From == outbox.Sending && e.To == outbox.Done
 	box := p.box.Load()
-	if !settled || p.conf.OnEvent == nil || box == nil {
+	if e.Kind != KindCreate || e.To != outbox.Done && e.To != outbox.Expired && e.To != outbox.Rejected || p.conf.OnEvent == nil || box == nil {
 		return
 	}
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), withdrawWait)
-		defer cancel()
-		it, err := box.Reveal(ctx, e.ID)
+	go p.settled(box, e)
+}
+
+// settled tells of a prescription whose caller is not told by its own call. When the outbox cannot be read, who asks for the
+// Outcome learns of that.
+func (p *Prescriber) settled(box *outbox.Box, e outbox.Event) {
+	ctx, cancel := context.WithTimeout(context.Background(), withdrawWait)
+	defer cancel()
+	it, err := box.Reveal(ctx, e.ID)
+	if err != nil {
+		return
+	}
+	if e.From == outbox.Sending { // in a call, or in the background
+		res, err := box.Result(ctx, e.ID)
 		if err != nil {
-			return // the outbox is closed: who asks for the Outcome next learns it
+			return
 		}
-		reference := referenceOf(it.Ref)
-		if out, err := p.Outcome(ctx, reference); err == nil {
-			p.tell(Event{Kind: EventSettled, Reference: reference, RID: out.RID, Outcome: out})
+		if a, err := decodeCreateAnswer(res.Answer); err != nil || !a.Later {
+			return
 		}
-	}()
+	}
+	reference := referenceOf(it.Ref)
+	if out, err := p.Outcome(ctx, reference); err == nil {
+		p.tell(Event{Kind: EventSettled, Reference: reference, RID: out.RID, Outcome: out})
+	}
 }

@@ -96,7 +96,7 @@ func (h createHandler) Resolve(ctx context.Context, it outbox.Item, at outbox.At
 
 // found keeps the number. A second one under the same key was sent by somebody on the way, and is one too many.
 func (h createHandler) found(ctx context.Context, rec *createRecord, rids []identity.RID) (outbox.Verdict, error) {
-	a := createAnswer{RID: rids[0].Reveal(), Content: rec.Content}
+	a := createAnswer{RID: rids[0].Reveal(), Content: rec.Content, Later: rec.Later}
 	for _, rid := range rids[1:] {
 		a.Surplus = append(a.Surplus, rid.Reveal())
 		if err := h.p.revokeSurplus(ctx, rec.Reference, rid, reasonDouble); err != nil {
