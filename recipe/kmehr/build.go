@@ -30,12 +30,13 @@ const (
 
 type builder struct {
 	*xmltree.Writer
-	p *Prescription
+	p    *Prescription
+	item *Item // the one being written
 }
 
 // build writes the document, child after child in the order of the schema, with what was read and has no field in between.
 func build(p *Prescription) ([]byte, error) {
-	b := &builder{xmltree.NewWriter(), p}
+	b := &builder{Writer: xmltree.NewWriter(), p: p}
 	b.Start("", "kmehrmessage")
 	b.NS("", Namespace)
 	b.header()
@@ -47,24 +48,31 @@ func build(p *Prescription) ([]byte, error) {
 // parts are the children of one element by name.
 type parts map[string]func()
 
-// container writes an element whose children come in schema order. An extra element takes the place of a child that can stand
-// there only once.
+// container writes an element whose children come in schema order: those of the fields, and those that were read.
 func (b *builder) container(name, typ string, children parts, extra []Element) {
 	b.Start("", name)
-	t := schema[typ]
-	for _, child := range t.order {
-		instead := false
+	for _, child := range schema[typ].order {
+		var kept []Element
 		for _, e := range extra {
 			if e.under == name && e.name == child {
-				b.Raw([]byte(e.xml.Reveal()))
-				instead = instead || t.single[child]
+				kept = append(kept, e)
 			}
 		}
-		if write := children[child]; write != nil && !instead {
+		write := children[child]
+		if write != nil && (len(kept) == 0 || b.changed(name, child, kept[0])) {
 			write()
+			continue
+		}
+		for _, e := range kept {
+			b.Raw([]byte(e.xml.Reveal()))
 		}
 	}
 	b.End()
+}
+
+// changed tells that a field says something else than when the element was read.
+func (b *builder) changed(name, child string, e Element) bool {
+	return name != "item" || Hide(renderChild(b.p, b.item, child)) != e.was
 }
 
 func (b *builder) code(name, system, version, value string) {
@@ -262,7 +270,8 @@ func (b *builder) heading() {
 	b.id("ID-KMEHR", "1")
 	b.cd("CD-HEADING", svHeading, "prescription")
 	for k := range b.p.Items {
-		b.item(strconv.Itoa(k+1), &b.p.Items[k])
+		b.item = &b.p.Items[k]
+		b.container("item", "item", b.itemParts(strconv.Itoa(k+1), b.item), b.item.Extra)
 	}
 	b.End()
 }

@@ -1,12 +1,14 @@
 package kmehr
 
 import (
-	"slices"
 	"strconv"
+
+	"github.com/ehealth-continuity/ehealth/internal/xmltree"
 )
 
-func (b *builder) item(number string, i *Item) {
-	b.container("item", "item", parts{
+// itemParts are the children of an item that have a field.
+func (b *builder) itemParts(number string, i *Item) parts {
+	return parts{
 		"id":          func() { b.id("ID-KMEHR", number) },
 		"cd":          func() { b.cd("CD-ITEM", svItem, "medication") },
 		"content":     func() { b.contents(i) },
@@ -28,13 +30,24 @@ func (b *builder) item(number string, i *Item) {
 		"instructionforpatient":       func() { b.text("instructionforpatient", i.ForPatient) },
 		"instructionforreimbursement": func() { b.text("instructionforreimbursement", i.ForReimbursement) },
 		"issubstitutionallowed":       func() { b.substitution(i.Substitution) },
-	}, i.Extra)
+	}
+}
+
+// renderChild returns what one field of an item writes, within an element of no meaning; "" when it cannot be written.
+func renderChild(p *Prescription, i *Item, child string) string {
+	b := &builder{Writer: xmltree.NewWriter(), p: p, item: i}
+	b.Start("", "item")
+	b.NS("", Namespace)
+	b.itemParts("1", i)[child]()
+	b.End()
+	xml, err := b.Bytes()
+	if err != nil {
+		return ""
+	}
+	return string(xml)
 }
 
 func (b *builder) contents(i *Item) {
-	if slices.ContainsFunc(i.Extra, func(e Element) bool { return e.name == "content" }) {
-		return
-	}
 	b.Start("", "content")
 	switch {
 	case i.Medicine != nil:

@@ -40,7 +40,10 @@ type Item struct {
 	ForOverdosing    Text // what an unusual dose is for
 	Notes            []Text
 
-	Extra []Element // elements for which there is no field, as read
+	// Extra are the elements that no field holds, and those of which a field holds a part only (a display name of a code, the
+	// time of a first day), as read. Write puts the former where they belong, and writes the latter instead of the field as
+	// long as the field is unchanged.
+	Extra []Element
 }
 
 // NotApplicable returns the posology of a product for which there is none to give. Languages other than nl get the French text.
@@ -73,8 +76,8 @@ type Medicine struct {
 	CNK    identity.CNK // absent = the product has none: written as 0000000
 	Name   Private      // required
 	Origin Origin       // empty = FromSAM, or FromLocal without a CNK
-	Codes  []Code       // further or other codes, as read; not written
-	// Delivered is what was given instead, in documents of the pharmacy; not written.
+	Codes  []Code       // further or other codes, as read; a change of them is not written
+	// Delivered is what was given instead, as read; a change of it is not written.
 	Delivered Private
 }
 
@@ -100,7 +103,7 @@ type Group struct {
 	Code   Private   // seven digits; an INN cluster starts with 8 or 0
 	Name   Private   // required
 	Origin Origin    // empty = FromSAM
-	// Delivered is what was given, in documents of the pharmacy; not written.
+	// Delivered is what was given, as read; a change of it is not written.
 	Delivered Private
 }
 

@@ -31,7 +31,7 @@ func read(root *xmltree.Node) Prescription {
 	p.Source = Source{clean(child(source, "cd")), clean(child(source, "version"))}
 	heading := child(transaction, "heading")
 	for _, n := range children(heading, "item") {
-		p.Items = append(p.Items, readItem(n))
+		p.Items = append(p.Items, readItem(&p, n))
 	}
 	p.Extra = extras(header, "header", "standard", "id", "date", "time", "sender", "recipient", "externalsource")
 	p.Extra = append(p.Extra, extras(folder, "folder", "id", "patient", "transaction")...)
@@ -65,28 +65,37 @@ func keep(n *xmltree.Node, under string) Element {
 	copyNode(w, n)
 	xml, err := w.Bytes()
 	if err != nil {
-		// What was parsed can be written; if that should ever fail, the element is named and cannot be written back.
+		// What was parsed can be written; if that should ever fail, the element is named and Write refuses it.
 		return Element{under: under, name: n.Local()}
 	}
-	return Element{under, n.Local(), Hide(string(xml))}
+	return Element{under: under, name: n.Local(), xml: Hide(string(xml))}
 }
 
+// copyNode leaves out blanks between elements, and prefixes of KMEHR's own elements.
 func copyNode(w *xmltree.Writer, n *xmltree.Node) {
-	w.Start(n.Prefix(), n.Local())
-	w.NS(n.Prefix(), n.Space())
+	prefix := n.Prefix()
+	if n.Space() == Namespace {
+		prefix = ""
+	}
+	w.Start(prefix, n.Local())
+	w.NS(prefix, n.Space())
 	for _, a := range n.Attrs() {
 		if a.Prefix != "" && a.Prefix != "xml" {
 			w.NS(a.Prefix, a.Space)
 		}
 	}
+	leaf := true
+	for range n.Elements() {
+		leaf = false
+	}
 	for _, a := range n.Attrs() {
 		w.Attr(a.Prefix, a.Local, a.Value)
 	}
 	for c := range n.Children() {
-		switch c.Kind() {
-		case xmltree.Element:
+		switch {
+		case c.Kind() == xmltree.Element:
 			copyNode(w, c)
-		case xmltree.Text:
+		case c.Kind() == xmltree.Text && (leaf || strings.Trim(c.Data(), " \t\r\n") != ""):
 			w.Text(c.Data())
 		}
 	}
@@ -101,18 +110,15 @@ func readDay(n *xmltree.Node) Day {
 	return d
 }
 
-// readMoment reads a moment that is a date, a month or a year, and nothing else.
-func readMoment(n *xmltree.Node) (Day, bool) {
-	var d Day
+// readMoment reads the day of a moment, the zero Day when it has none.
+func readMoment(n *xmltree.Node) Day {
 	for c := range n.Elements() {
 		switch c.Local() {
 		case "date", "yearmonth", "year":
-			d = readDay(c)
-		default:
-			return d, false
+			return readDay(c)
 		}
 	}
-	return d, !d.IsZero()
+	return Day{}
 }
 
 func readAuthor(n *xmltree.Node) Author {
@@ -193,8 +199,6 @@ func readPatient(n *xmltree.Node) Patient {
 		first = append(first, ownText(f))
 	}
 	p.FirstName = Hide(strings.Join(first, " "))
-	if birth := child(n, "birthdate"); birth != nil {
-		p.Birth, _ = readMoment(birth)
-	}
+	p.Birth = readMoment(child(n, "birthdate"))
 	return p
 }

@@ -1,113 +1,116 @@
 package kmehr
 
 import (
+	"regexp"
 	"strconv"
 
 	"github.com/ehealth-continuity/ehealth/identity"
 	"github.com/ehealth-continuity/ehealth/internal/xmltree"
 )
 
-// itemReaders read the children of an item into its fields. One that answers false met a form that the field cannot hold; the
-// element is then kept as it is.
-var itemReaders = map[string]func(*Item, *xmltree.Node) bool{
-	"text":        func(i *Item, n *xmltree.Node) bool { i.Notes = append(i.Notes, readText(n)); return true },
-	"beginmoment": func(i *Item, n *xmltree.Node) (ok bool) { i.Begin, ok = readMoment(n); return ok },
-	"endmoment":   func(i *Item, n *xmltree.Node) (ok bool) { i.End, ok = readMoment(n); return ok },
-	"quantity":    func(i *Item, n *xmltree.Node) (ok bool) { i.Quantity, ok = readQuantity(n); return ok },
-	"duration":    func(i *Item, n *xmltree.Node) (ok bool) { i.Duration, ok = readDuration(n); return ok },
-	"regimen":     func(i *Item, n *xmltree.Node) (ok bool) { i.Regimen, ok = readRegimen(n); return ok },
-	"renewal":     func(i *Item, n *xmltree.Node) (ok bool) { i.Renewal, ok = readRenewal(n); return ok },
-	"posology":    readPosology,
-	"frequency":   readFrequency,
-	"dayperiod": func(i *Item, n *xmltree.Node) bool {
-		i.DayPeriods = append(i.DayPeriods, DayPeriod(clean(child(n, "cd"))))
-		return true
-	},
-	"temporality": func(i *Item, n *xmltree.Node) bool {
-		i.Temporality = Temporality(clean(child(n, "cd")))
-		return i.Temporality != ""
-	},
-	"route": func(i *Item, n *xmltree.Node) bool { i.Route = clean(child(n, "cd")); return i.Route != "" },
+// itemReaders read the children of an item into its fields, as far as they go.
+var itemReaders = map[string]func(*Item, *xmltree.Node){
+	"content":     readContent,
+	"text":        func(i *Item, n *xmltree.Node) { i.Notes = append(i.Notes, readText(n)) },
+	"beginmoment": func(i *Item, n *xmltree.Node) { i.Begin = readMoment(n) },
+	"endmoment":   func(i *Item, n *xmltree.Node) { i.End = readMoment(n) },
+	"temporality": func(i *Item, n *xmltree.Node) { i.Temporality = Temporality(clean(child(n, "cd"))) },
+	"quantity":    func(i *Item, n *xmltree.Node) { i.Quantity = readQuantity(n) },
+	"frequency":   func(i *Item, n *xmltree.Node) { i.Periodicity = clean(down(n, "periodicity", "cd")) },
+	"dayperiod":   func(i *Item, n *xmltree.Node) { i.DayPeriods = append(i.DayPeriods, DayPeriod(clean(child(n, "cd")))) },
+	"duration":    func(i *Item, n *xmltree.Node) { i.Duration = readDuration(n) },
+	"posology":    func(i *Item, n *xmltree.Node) { i.Posology = readText(child(n, "text")) },
+	"regimen":     func(i *Item, n *xmltree.Node) { i.Regimen = readRegimen(n) },
+	"renewal":     func(i *Item, n *xmltree.Node) { i.Renewal = readRenewal(n) },
+	"route":       func(i *Item, n *xmltree.Node) { i.Route = clean(child(n, "cd")) },
 
-	"instructionforpatient":       func(i *Item, n *xmltree.Node) bool { i.ForPatient = readText(n); return true },
-	"instructionforreimbursement": func(i *Item, n *xmltree.Node) bool { i.ForReimbursement = readText(n); return true },
-	"instructionforoverdosing":    func(i *Item, n *xmltree.Node) bool { i.ForOverdosing = readText(n); return true },
-	"issubstitutionallowed":       readSubstitution,
-
-	"id": func(*Item, *xmltree.Node) bool { return true }, "cd": func(*Item, *xmltree.Node) bool { return true },
-	"lifecycle": func(_ *Item, n *xmltree.Node) bool { return clean(child(n, "cd")) == "prescribed" },
+	"instructionforpatient":       func(i *Item, n *xmltree.Node) { i.ForPatient = readText(n) },
+	"instructionforreimbursement": func(i *Item, n *xmltree.Node) { i.ForReimbursement = readText(n) },
+	"instructionforoverdosing":    func(i *Item, n *xmltree.Node) { i.ForOverdosing = readText(n) },
+	"issubstitutionallowed":       func(i *Item, n *xmltree.Node) { i.Substitution = readSubstitution(n) },
 }
 
-func readItem(n *xmltree.Node) Item {
+// fixed are the children of an item that are the same in every prescription.
+var fixed = map[string]bool{"id": true, "cd": true, "lifecycle": true}
+
+func readItem(p *Prescription, n *xmltree.Node) Item {
 	var i Item
-	seen := map[string]bool{}
+	groups := map[string][]*xmltree.Node{}
+	var names []string
 	for c := range n.Elements() {
 		name := c.Local()
-		reader := itemReaders[name]
-		if name == "content" {
-			seen[partlyRead] = !readContent(&i, c) || seen[partlyRead]
+		if groups[name] == nil {
+			names = append(names, name)
+		}
+		// Of what can stand only once the first counts.
+		if read := itemReaders[name]; read != nil && (groups[name] == nil || !schema["item"].single[name]) {
+			read(&i, c)
+		}
+		groups[name] = append(groups[name], c)
+	}
+	var extra []Element
+	for _, name := range names {
+		if fixed[name] {
 			continue
 		}
-		// A second one of what can stand only once is a mistake of the document; the first counts.
-		if again := seen[name] && schema["item"].single[name]; reader == nil || again || !reader(&i, c) {
-			i.Extra = append(i.Extra, keep(c, "item"))
+		was := ""
+		if itemReaders[name] != nil {
+			if was = renderChild(p, &i, name); sameBut(was, groups[name]) {
+				continue
+			}
 		}
-		seen[name] = true
-	}
-	if seen[partlyRead] { // contents belong together: they are written back together, instead of the fields
-		for _, c := range children(n, "content") {
-			i.Extra = append(i.Extra, keep(c, "item"))
+		for _, c := range groups[name] {
+			e := keep(c, "item")
+			e.was = Hide(was)
+			extra = append(extra, e)
 		}
 	}
+	i.Extra = extra
 	return i
 }
 
-// partlyRead marks an item with a content that the fields cannot hold.
-const partlyRead = "content partly read"
+var reVersion = regexp.MustCompile(` SV="[^"]*"`)
 
-func readContent(i *Item, n *xmltree.Node) bool {
+// sameBut tells that the elements say no more than what the fields write, but for the versions of the code tables: those of a
+// new document are its own.
+func sameBut(written string, read []*xmltree.Node) bool {
+	w := xmltree.NewWriter()
+	w.Start("", "item")
+	w.NS("", Namespace)
+	for _, n := range read {
+		copyNode(w, n)
+	}
+	w.End()
+	xml, err := w.Bytes()
+	return err == nil && reVersion.ReplaceAllString(written, "") == reVersion.ReplaceAllString(string(xml), "")
+}
+
+func readContent(i *Item, n *xmltree.Node) {
 	for c := range n.Elements() {
-		switch c.Local() {
-		case "medicinalproduct":
-			if i.Medicine != nil {
-				return false
-			}
+		switch name := c.Local(); {
+		case name == "medicinalproduct" && i.Medicine == nil:
 			i.Medicine = readMedicine(c)
-		case "substanceproduct":
-			if i.Group != nil {
-				return false
-			}
+		case name == "substanceproduct" && i.Group == nil:
 			i.Group = readGroup(c)
-		case "compoundprescription":
-			if i.Magistral != nil {
-				return false
-			}
-			m, whole := readMagistral(c)
-			if i.Magistral = m; !whole {
-				return false
-			}
-		case "cd":
-			if attr(c, "S") != "LOCAL" || attr(c, "SL") != "SAMPROOF" || !i.Proof.IsZero() {
-				return false
-			}
+		case name == "compoundprescription" && i.Magistral == nil:
+			i.Magistral = readMagistral(c)
+		case name == "cd" && attr(c, "S") == "LOCAL" && attr(c, "SL") == "SAMPROOF" && i.Proof.IsZero():
 			i.Proof = hidden(c)
-		default:
-			return false
 		}
 	}
-	return true
 }
 
 func readMedicine(n *xmltree.Node) *Medicine {
 	m := &Medicine{Name: hidden(child(n, "intendedname")), Delivered: hidden(child(n, "deliveredname"))}
+	found := false
 	for _, cd := range children(n, "intendedcd") {
 		code := Code{attr(cd, "S"), attr(cd, "SV"), Hide(clean(cd))}
 		cnk, err := identity.ParseCNKLenient(clean(cd))
-		if err != nil || code.System != "CD-DRUG-CNK" || !m.CNK.IsZero() {
+		if err != nil || code.System != "CD-DRUG-CNK" || found {
 			m.Codes = append(m.Codes, code)
 			continue
 		}
-		m.Origin = Origin(code.Version)
+		found, m.Origin = true, Origin(code.Version)
 		if cnk.Reveal() != noCNK {
 			m.CNK = cnk
 		}
@@ -126,55 +129,37 @@ func readGroup(n *xmltree.Node) *Group {
 	}
 }
 
-// readMagistral also takes the text that older documents put straight into the element.
-func readMagistral(n *xmltree.Node) (m *Magistral, whole bool) {
-	m = &Magistral{}
-	whole = true
-	for c := range n.Elements() {
-		switch c.Local() {
-		case "magistraltext":
-			m.Text = readText(c)
-		case "formularyreference":
-			cds := children(c, "cd")
-			if len(cds) != 1 || child(c, "formularyname") != nil {
-				whole = false
-				continue
-			}
-			m.Formulary = &Formulary{Hide(clean(cds[0])), Hide(attr(cds[0], "DN")), attr(cds[0], "L")}
-		case "compound":
-			x, ok := readCompound(c)
-			m.Compounds = append(m.Compounds, x)
-			whole = whole && ok
-		case "galenicform":
-			m.Form = readText(child(c, "galenicformtext"))
-			whole = whole && child(c, "cd") == nil
-		default:
-			whole = false
-		}
+// readMagistral also takes the text that some documents put straight into the element.
+func readMagistral(n *xmltree.Node) *Magistral {
+	m := &Magistral{
+		Text: readText(child(n, "magistraltext")),
+		Form: readText(down(n, "galenicform", "galenicformtext")),
 	}
-	if m.Text.IsZero() && clean(n) != "" {
+	if cd := down(n, "formularyreference", "cd"); cd != nil {
+		m.Formulary = &Formulary{Hide(clean(cd)), Hide(attr(cd, "DN")), attr(cd, "L")}
+	}
+	for _, c := range children(n, "compound") {
+		m.Compounds = append(m.Compounds, readCompound(c))
+	}
+	if m.Text.IsZero() && m.Formulary == nil && m.Compounds == nil && clean(n) != "" {
 		m.Text = Text{attr(n, "L"), Hide(clean(n))}
-		whole = false
 	}
-	return m, whole
+	return m
 }
 
-func readCompound(n *xmltree.Node) (c Compound, whole bool) {
-	whole = child(n, "id") == nil
-	c.Substance = hidden(down(n, "substance", "substancename"))
+func readCompound(n *xmltree.Node) Compound {
+	c := Compound{
+		Substance: hidden(down(n, "substance", "substancename")),
+		Prefix:    clean(down(n, "quantityprefix", "cd")),
+		Quantity:  readQuantity(child(n, "quantity")),
+	}
 	if cd := down(n, "substance", "cd"); cd != nil {
-		c.Substance, whole = Hide(clean(cd)), false
+		c.Substance = Hide(clean(cd))
 	}
 	if m := child(n, "medicinalproduct"); m != nil {
 		c.Medicine = readMedicine(m)
 	}
-	c.Prefix = clean(down(n, "quantityprefix", "cd"))
-	if q := child(n, "quantity"); q != nil {
-		ok := false
-		c.Quantity, ok = readQuantity(q)
-		whole = whole && ok
-	}
-	return c, whole
+	return c
 }
 
 func readText(n *xmltree.Node) Text {
@@ -184,66 +169,45 @@ func readText(n *xmltree.Node) Text {
 	return Text{attr(n, "L"), hidden(n)}
 }
 
-// readQuantity refuses units of other tables than CD-UNIT.
-func readQuantity(n *xmltree.Node) (Quantity, bool) {
-	cd := down(n, "unit", "cd")
-	q := Quantity{Decimal(clean(child(n, "decimal"))), clean(cd)}
-	return q, q.Value != "" && (cd == nil || attr(cd, "S") == "CD-UNIT")
+func readQuantity(n *xmltree.Node) Quantity {
+	return Quantity{Decimal(clean(child(n, "decimal"))), clean(down(n, "unit", "cd"))}
 }
 
-func readDuration(n *xmltree.Node) (Duration, bool) {
-	cd := down(n, "unit", "cd")
-	d := Duration{Decimal(clean(child(n, "decimal"))), TimeUnit(clean(cd))}
-	return d, d.Value != "" && cd != nil && attr(cd, "S") == "CD-TIMEUNIT"
+func readDuration(n *xmltree.Node) Duration {
+	return Duration{Decimal(clean(child(n, "decimal"))), TimeUnit(clean(down(n, "unit", "cd")))}
 }
 
-func readPosology(i *Item, n *xmltree.Node) bool {
-	i.Posology = readText(child(n, "text"))
-	return child(n, "text") != nil
-}
-
-func readFrequency(i *Item, n *xmltree.Node) bool {
-	i.Periodicity = clean(down(n, "periodicity", "cd"))
-	return i.Periodicity != ""
-}
-
-func readSubstitution(i *Item, n *xmltree.Node) bool {
+func readSubstitution(n *xmltree.Node) Substitution {
 	switch clean(n) {
 	case "true", "1":
-		i.Substitution = SubstitutionAllowed
+		return SubstitutionAllowed
 	case "false", "0":
-		i.Substitution = SubstitutionForbidden
-	default:
-		return false
+		return SubstitutionForbidden
 	}
-	return true
+	return SubstitutionUnsaid
 }
 
-func readRenewal(n *xmltree.Node) (r Renewal, ok bool) {
-	r.Times, r.Text, ok = Decimal(clean(child(n, "decimal"))), readText(child(n, "text")), true
-	if d := child(n, "duration"); d != nil {
-		r.Interval, ok = readDuration(d)
+func readRenewal(n *xmltree.Node) Renewal {
+	return Renewal{
+		Times:    Decimal(clean(child(n, "decimal"))),
+		Interval: readDuration(child(n, "duration")),
+		Text:     readText(child(n, "text")),
 	}
-	return r, ok && !r.IsZero()
 }
 
 // readRegimen cuts the flat list of children into lines: a quantity ends one.
-func readRegimen(n *xmltree.Node) (all []Intake, ok bool) {
+func readRegimen(n *xmltree.Node) (all []Intake) {
 	var i Intake
 	for c := range n.Elements() {
 		switch c.Local() {
 		case "daynumber":
 			number, err := strconv.Atoi(clean(c))
-			if err != nil {
-				return nil, false
+			if err == nil { // otherwise the element is kept as it is
+				i.DayNumber = number
 			}
-			i.DayNumber = number
 		case "date":
 			i.Date = readDay(c)
 		case "weekday":
-			if child(c, "weeknumber") != nil {
-				return nil, false
-			}
 			i.Weekday = clean(child(c, "cd"))
 		case "daytime":
 			i.Time, i.Period = clean(child(c, "time")), DayPeriod(clean(down(c, "dayperiod", "cd")))
@@ -251,9 +215,7 @@ func readRegimen(n *xmltree.Node) (all []Intake, ok bool) {
 			i.Amount, i.Unit = Decimal(clean(child(c, "decimal"))), clean(down(c, "unit", "cd"))
 			all = append(all, i)
 			i = Intake{}
-		default:
-			return nil, false
 		}
 	}
-	return all, len(all) > 0
+	return all
 }

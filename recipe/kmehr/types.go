@@ -47,7 +47,7 @@ type Prescription struct {
 	Patient  Patient
 	Items    []Item // 1 to MaxItems
 
-	// Extra are elements outside the items for which there is no field, as read; Write puts them back where they belong.
+	// Extra are the elements outside the items for which there is no field, as read; Write puts them back where they belong.
 	Extra []Element
 }
 
@@ -132,11 +132,14 @@ type Text struct {
 // IsZero tells that there is no text.
 func (t Text) IsZero() bool { return t.Text.IsZero() }
 
-// Element is a part of a document that this package has no field for, kept as XML.
+// Element is a part of a document that no field holds, or that the fields do not hold whole, kept as XML.
 type Element struct {
 	under string // local name of the element it stands in: header, folder, patient, transaction, item
 	name  string
 	xml   Private
+	// was is what the field for this element would write as long as nobody changed it: then the element is written instead.
+	// Empty where there is no field.
+	was Private
 }
 
 // Name returns where the element stands and how it is called, such as "item/regimen".
