@@ -2,7 +2,11 @@ package recipe
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -33,6 +37,17 @@ type CreateRequest struct {
 	// Hold keeps it, when it could not be sent, until [Prescriber.Confirm] or midnight. Without it nothing is ever sent later.
 	Hold bool
 }
+
+const shownRequest = "recipe.CreateRequest(redacted)"
+
+// Format writes no content, whatever the verb.
+func (CreateRequest) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, shownRequest) }
+
+// LogValue holds no content.
+func (CreateRequest) LogValue() slog.Value { return slog.StringValue(shownRequest) }
+
+// MarshalJSON holds no content.
+func (CreateRequest) MarshalJSON() ([]byte, error) { return json.Marshal(shownRequest) }
 
 // Created is an electronic prescription.
 type Created struct {

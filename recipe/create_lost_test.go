@@ -243,8 +243,8 @@ func TestPaperGiven(t *testing.T) {
 	}
 }
 
-// deliver takes a prescription in a pharmacy.
-func (s *surgery) deliver(rid string) {
+// pharmacy is one in the same sandbox.
+func (s *surgery) pharmacy() *recipe.Executor {
 	s.t.Helper()
 	org := s.sb.Organisation(identity.Pharmacy, 0)
 	number, err := identity.ParseNIHII(org.Number)
@@ -256,6 +256,13 @@ func (s *surgery) deliver(rid string) {
 	})
 	x, err := recipe.NewExecutor(platform, recipe.Caller{NIHII: number, Quality: identity.Pharmacy}, recipe.WithProgramID("test/1.0"))
 	ok(s.t, err)
+	return x
+}
+
+// deliver takes a prescription in a pharmacy.
+func (s *surgery) deliver(rid string) {
+	s.t.Helper()
+	x := s.pharmacy()
 	r, err := identity.ParseRID(rid)
 	ok(s.t, err)
 	_, err = x.Reserve(s.t.Context(), []identity.RID{r})

@@ -2,7 +2,11 @@ package recipe
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"io"
 	"iter"
+	"log/slog"
 	"time"
 
 	"github.com/ehealth-continuity/ehealth/etee"
@@ -29,6 +33,17 @@ type Prescription struct {
 	// Report says who sealed it.
 	Report *etee.Report
 }
+
+const shownPrescription = "recipe.Prescription(redacted)"
+
+// Format writes no content, whatever the verb.
+func (Prescription) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, shownPrescription) }
+
+// LogValue holds no content.
+func (Prescription) LogValue() slog.Value { return slog.StringValue(shownPrescription) }
+
+// MarshalJSON holds no content.
+func (Prescription) MarshalJSON() ([]byte, error) { return json.Marshal(shownPrescription) }
 
 // Get fetches a prescription and opens it.
 func (p *Prescriber) Get(ctx context.Context, rid identity.RID) (*Prescription, error) {
@@ -131,6 +146,17 @@ type Listed struct {
 	Hidden bool
 }
 
+const shownListed = "recipe.Listed(redacted)"
+
+// Format writes no content, whatever the verb.
+func (Listed) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, shownListed) }
+
+// LogValue holds no content.
+func (Listed) LogValue() slog.Value { return slog.StringValue(shownListed) }
+
+// MarshalJSON holds no content.
+func (Listed) MarshalJSON() ([]byte, error) { return json.Marshal(shownListed) }
+
 // List searches prescriptions (generation of 2023) and opens them. An error ends the list; one that concerns a single
 // prescription is in its Err.
 func (p *Prescriber) List(ctx context.Context, q ListQuery) iter.Seq2[*Listed, error] {
@@ -198,6 +224,17 @@ type ReceivedFeedback struct {
 	Report *etee.Report // who sealed it
 	Err    error        // it could not be opened; the others could
 }
+
+const shownReceivedFeedback = "recipe.ReceivedFeedback(redacted)"
+
+// Format writes no content, whatever the verb.
+func (ReceivedFeedback) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, shownReceivedFeedback) }
+
+// LogValue holds no content.
+func (ReceivedFeedback) LogValue() slog.Value { return slog.StringValue(shownReceivedFeedback) }
+
+// MarshalJSON holds no content.
+func (ReceivedFeedback) MarshalJSON() ([]byte, error) { return json.Marshal(shownReceivedFeedback) }
 
 // Feedbacks lists what pharmacies wrote back. What read selects is not published (dossier 04 section 18).
 func (p *Prescriber) Feedbacks(ctx context.Context, read bool) ([]ReceivedFeedback, error) {
