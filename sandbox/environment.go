@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/ehealth-continuity/ehealth/identity"
 	"github.com/ehealth-continuity/ehealth/internal/p12"
@@ -67,7 +68,7 @@ type (
 		Password string `json:"password"`
 	}
 	envCaller struct {
-		Quality string     `json:"quality"`
+		Quality string     `json:"quality"` // "" = a patient
 		NIHII   string     `json:"nihii"`
 		Name    string     `json:"name"`
 		SSIN    string     `json:"ssin,omitempty"`
@@ -91,7 +92,7 @@ type (
 		Identity envKeystore  `json:"identity"`
 		Login    *envKeystore `json:"login,omitempty"`
 		Caller   envCaller    `json:"caller"`
-		Mailbox  envMailbox   `json:"mailbox"`
+		Mailbox  envMailbox   `json:"mailbox,omitzero"` // patients have none
 	}
 	envPharmacy struct {
 		NIHII      string `json:"nihii"`
@@ -115,6 +116,11 @@ type (
 	envPatient struct {
 		SSIN     string   `json:"ssin"`
 		Scenario Scenario `json:"scenario"`
+		// What a prescription says about its patient.
+		FirstName string `json:"firstName"`
+		LastName  string `json:"lastName"`
+		Birth     string `json:"birth"`
+		Sex       string `json:"sex"`
 	}
 )
 
@@ -123,11 +129,15 @@ const (
 	environmentName = "sandbox.json"
 	caName          = "ca.pem"
 	peopleDir       = "people"
+
+	// roleOfPatients is what sandbox.json calls the patients who have a key store, and soManyPatients is how many have.
+	roleOfPatients = "patient"
+	soManyPatients = 2
 )
 
 // WriteEnvironment writes what a client needs to use this sandbox into dir, which is made when absent: ca.pem, one
-// key store in the eHealth layout per person and organisation (alias "authentication", encryption keys by decimal serial
-// number), and sandbox.json, last. Key stores and sandbox.json, which holds their password, are written with mode 0600,
+// key store in the eHealth layout per person and organisation, and for the first two patients (alias "authentication",
+// encryption keys by decimal serial number), and sandbox.json, last. Key stores and sandbox.json, which holds their password, are written with mode 0600,
 // every file atomically, and no file name holds a number or a name of a person. Files of an earlier sandbox in dir
 // are replaced.
 //
@@ -164,6 +174,9 @@ func (s *Sandbox) writeKeystores(dir, password string) error {
 	for _, p := range s.people.people {
 		all = append(all, &p.certified)
 	}
+	for _, p := range s.citizensWithKeys() {
+		all = append(all, &p.certified)
+	}
 	for _, o := range s.people.organisations {
 		all = append(all, &o.certified)
 	}
@@ -179,6 +192,14 @@ func (s *Sandbox) writeKeystores(dir, password string) error {
 	}
 	wg.Wait()
 	return errors.Join(errs...)
+}
+
+// citizensWithKeys are the patients who can log in with what is in the directory.
+func (s *Sandbox) citizensWithKeys() (out []*Person) {
+	for _, p := range s.people.patients[:min(soManyPatients, len(s.people.patients))] {
+		out = append(out, s.Citizen(p.SSIN))
+	}
+	return out
 }
 
 // write stores the credentials as dir/<stem>.p12.
@@ -224,11 +245,18 @@ func (s *Sandbox) environmentFile(password string) envFile {
 	for _, p := range s.people.people {
 		f.People = append(f.People, personEntry(p, password))
 	}
+	for _, p := range s.citizensWithKeys() {
+		e := personEntry(p, password)
+		e.Role, e.Mailbox = roleOfPatients, envMailbox{}
+		f.People = append(f.People, e)
+	}
 	for _, o := range s.people.organisations {
 		f.Orgs = append(f.Orgs, organisationEntry(o, password))
 	}
 	for _, p := range s.people.patients {
-		f.Patients = append(f.Patients, envPatient{SSIN: p.SSIN.Reveal(), Scenario: p.Scenario})
+		f.Patients = append(f.Patients, envPatient{
+			SSIN: p.SSIN.Reveal(), Scenario: p.Scenario, FirstName: p.FirstName, LastName: p.LastName, Birth: p.Birth.Format(time.DateOnly), Sex: p.Sex,
+		})
 	}
 	if d := s.Person(identity.Doctor, 0); d != nil {
 		e := personEntry(d, password)

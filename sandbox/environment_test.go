@@ -32,7 +32,7 @@ func TestWriteEnvironment(t *testing.T) {
 	}
 	if f.Environment != "sandbox" || f.CA != "ca.pem" || f.Trust.STS != "ca.pem" || f.Trust.ServiceList != "ca.pem" || f.Trust.ETK != "ca.pem" ||
 		f.ServiceList.V2 != s.ListURL(2) || f.Admin != s.AdminURL() || f.Caller.Quality != "doctor" || len(f.Patients) != 11 ||
-		f.Patients[0].Scenario != Insured || f.Software.Name == "" {
+		f.Patients[0].Scenario != Insured || f.Patients[0].LastName == "" || len(f.Patients[0].Birth) != 10 || f.Software.Name == "" {
 		t.Errorf("%s", raw)
 	}
 	eps := f.Services["uddi:genins"]
@@ -57,8 +57,16 @@ func TestWriteEnvironment(t *testing.T) {
 func checkFiles(t *testing.T, s *Sandbox, dir string, f envFile) {
 	t.Helper()
 	named := map[string]bool{"sandbox.json": true, "ca.pem": true}
+	patients := 0
 	for _, p := range f.People {
 		named[p.Keystore] = true
+		if p.Role == "patient" {
+			patients++
+			if c := s.Citizen(identity.MustSSIN(p.SSIN)); c == nil || p.Caller.SSIN != p.SSIN || p.Caller.Quality != "" || p.NIHII != "" || p.Mailbox != (envMailbox{}) {
+				t.Errorf("%s: %+v", p.Keystore, p.Caller)
+			}
+			continue
+		}
 		if _, err := s.MailboxState(Mailbox(p.Mailbox)); err != nil {
 			t.Errorf("mailbox %+v: %v", p.Mailbox, err)
 		}
@@ -72,7 +80,13 @@ func checkFiles(t *testing.T, s *Sandbox, dir string, f envFile) {
 	for _, o := range f.Orgs {
 		named[o.Keystore] = true
 	}
+	if patients != 2 {
+		t.Errorf("%d patients have key stores", patients)
+	}
 	var secrets []string
+	for _, p := range s.Patients()[:patients] {
+		secrets = append(secrets, p.SSIN.Reveal(), strings.ToLower(p.LastName))
+	}
 	for _, p := range s.People() {
 		secrets = append(secrets, p.SSIN.Reveal(), p.NIHII.Base(), strings.ToLower(p.LastName))
 	}

@@ -1,6 +1,8 @@
 package sandbox
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -28,7 +30,7 @@ func (p *population) citizen(k *pki, ssin string) (*Person, bool) {
 		p.citizens.bySSIN = map[string]*Person{}
 	}
 	c := &Person{FirstName: x.FirstName, LastName: x.LastName, SSIN: x.SSIN}
-	c.pki, c.encryption, c.stem = k, 1, "patient"
+	c.pki, c.encryption, c.stem = k, 1, fmt.Sprintf("patient-%d", slices.Index(p.patients, x)+1)
 	c.subject = subject{typ: "SSIN", num: ssin, name: strings.ToUpper(x.LastName + " " + x.FirstName)}
 	p.citizens.bySSIN[ssin] = c
 	return c, true
