@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -29,7 +30,7 @@ var (
 type Message struct {
 	doc       []byte
 	root      *xmltree.Node
-	view      Prescription
+	view      func() Prescription // read when somebody asks
 	structure []Violation
 }
 
@@ -49,7 +50,7 @@ func Parse(doc []byte) (*Message, error) {
 		return nil, unreadable(fault.AsSafe(errRoot))
 	}
 	m.root = root
-	m.view = read(root)
+	m.view = sync.OnceValue(func() Prescription { return read(root) })
 	m.structure = checkStructure(m)
 	return m, nil
 }
@@ -95,10 +96,10 @@ func (m *Message) Prescription() Prescription { return read(m.root) }
 func (m *Message) Structure() []Violation { return m.structure }
 
 // HeaderIDs returns the numbers of the document.
-func (m *Message) HeaderIDs() HeaderIDs { return m.view.HeaderIDs() }
+func (m *Message) HeaderIDs() HeaderIDs { return m.view().HeaderIDs() }
 
 // AuthorNIHII returns the number of the prescriber, absent when it cannot be read. Compare it with SameBase.
-func (m *Message) AuthorNIHII() identity.NIHII { return m.view.Author.NIHII }
+func (m *Message) AuthorNIHII() identity.NIHII { return m.view().Author.NIHII }
 
 // Standard returns the text of header/standard/cd, such as "20190301".
 func (m *Message) Standard() string {
@@ -120,7 +121,7 @@ const Unknown = "Unknown"
 
 // ReferenceSource returns the database of medicines as the services want it in ReferenceSourceVersion: name and version, such
 // as "samv2:2030.01", or Unknown.
-func (m *Message) ReferenceSource() string { return m.view.Source.Reference() }
+func (m *Message) ReferenceSource() string { return m.view().Source.Reference() }
 
 // Reference returns name and version as the services want them, or Unknown.
 func (s Source) Reference() string {

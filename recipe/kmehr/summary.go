@@ -56,7 +56,7 @@ func (l Line) Format(f fmt.State, _ rune) { redact(f, shownLine) }
 func (l Line) LogValue() slog.Value { return slog.StringValue(shownLine) }
 
 // Summary returns one line for each item.
-func (m *Message) Summary() []Line { return m.view.Summary() }
+func (m *Message) Summary() []Line { return m.view().Summary() }
 
 // Summary returns one line for each item.
 func (p Prescription) Summary() []Line {
@@ -129,7 +129,7 @@ func (p Prescription) Digest() [sha256.Size]byte {
 }
 
 // Digest is that of the prescription in the document.
-func (m *Message) Digest() [sha256.Size]byte { return m.view.Digest() }
+func (m *Message) Digest() [sha256.Size]byte { return m.view().Digest() }
 
 type digest struct{ hash.Hash }
 

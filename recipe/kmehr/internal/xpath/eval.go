@@ -199,8 +199,20 @@ func (x *location) eval(r *run, s scope) Value {
 	case x.absolute:
 		set[0] = top(s.item)
 	}
+	// apart: no node of the set is below another. Children of such nodes come in document order by themselves, and each once.
+	apart := x.start == nil || len(set) < 2
 	for k := range x.steps {
-		set = r.step(&x.steps[k], set)
+		s := &x.steps[k]
+		set = r.step(s, set)
+		if len(set) > 1 && !apart && s.axis != axisAttribute && s.axis != axisSelf {
+			set = r.sort(set)
+		}
+		if s.axis == axisParent || s.axis == axisDescendant || s.axis == axisDescendantOrSelf {
+			if len(set) > 1 && apart {
+				set = r.sort(set)
+			}
+			apart = len(set) < 2
+		}
 	}
 	return Value{kind: nodes, set: set}
 }
@@ -227,10 +239,6 @@ func (r *run) step(s *step, from []Item) []Item {
 			return nil
 		}
 	}
-	// From several nodes these axes may find a node twice, and those that follow them may find nodes out of order.
-	if len(from) > 1 && (s.axis != axisAttribute && s.axis != axisSelf) {
-		return r.sort(out)
-	}
 	return out
 }
 
@@ -250,6 +258,9 @@ func (r *run) walk(out []Item, s *step, i Item) []Item {
 			out = r.add(out, s, Item{i.node, k, isAttribute})
 		}
 	case axisChild:
+		if s.test == testName && i.kind == isElement {
+			return r.named(out, s.name, i.node)
+		}
 		for c := range r.children(i) {
 			out = r.add(out, s, c)
 		}
@@ -258,6 +269,18 @@ func (r *run) walk(out []Item, s *step, i Item) []Item {
 	case axisDescendant:
 		return r.below(out, s, i)
 	}
+	return out
+}
+
+// named is the step that nearly every path consists of.
+func (r *run) named(out []Item, name string, n *xmltree.Node) []Item {
+	looked := 0
+	for c := n.FirstChild(); c != nil; c = c.NextSibling() {
+		if looked++; c.Kind() == xmltree.Element && c.Local() == name {
+			out = append(out, Item{node: c, kind: isElement})
+		}
+	}
+	r.spend(looked)
 	return out
 }
 
