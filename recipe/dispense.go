@@ -158,8 +158,8 @@ type Dispensed struct {
 // outbox.ErrQueued or outbox.ErrUnknown there is a Dispensed too, whose State and Notices say so, and nothing is to be done.
 // After a conflict the error is a *fault.Error around a [*StateError], and Report is set.
 //
-// The same RID again is the same dispensing, until it was taken back with Undeliver. Dispense ends within ctx's deadline, at
-// most 15 s without one.
+// The same RID again is the same dispensing, until it was taken back with Undeliver. Dispense ends within ctx's deadline, and
+// after at most 15 s; after at most 5 s when Recip-e did not answer in the last two minutes.
 func (d *Dispenser) Dispense(ctx context.Context, x Dispensing) (*Dispensed, error) {
 	rec, err := x.record()
 	if err != nil {
@@ -225,11 +225,8 @@ func (d *Dispenser) put(ctx context.Context, k outbox.Kind, rec *dispenseRecord)
 	if box == nil {
 		return nil, d.invalid(ErrNoOutbox)
 	}
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, outbox.DefaultDeadline)
-		defer cancel()
-	}
+	ctx, cancel := context.WithTimeout(ctx, d.patience())
+	defer cancel()
 	for {
 		place, err := d.slot(ctx, box, k, rec.RID)
 		if err != nil {
@@ -253,6 +250,22 @@ func (d *Dispenser) put(ctx context.Context, k outbox.Kind, rec *dispenseRecord)
 		}
 		return d.said(ctx, box, rec, res, err, place.payload != nil)
 	}
+}
+
+const (
+	// hurried is how long a person waits when Recip-e did not answer lately, and lately how long that counts.
+	hurried = 5 * time.Second
+	lately  = 2 * time.Minute
+)
+
+// patience is how long a person waits for Recip-e: the queue at the desk is served in an outage too.
+func (d *Dispenser) patience() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.order.failedAt.IsZero() && time.Since(d.order.failedAt) < lately {
+		return hurried
+	}
+	return outbox.DefaultDeadline
 }
 
 // slot is where an item of a prescription goes.
@@ -355,7 +368,7 @@ func (d *Dispenser) said(ctx context.Context, box *outbox.Box, rec *dispenseReco
 	out := &Dispensed{Before: joined}
 	if q, ok := errors.AsType[*outbox.QueuedError](err); ok {
 		out.State, out.ID = DispensedQueued, q.ID
-		if e, is := errors.AsType[*fault.Error](q.Err); is && (e.Kind.Temporary() || e.Kind == fault.Protocol) {
+		if e, is := errors.AsType[*fault.Error](q.Err); !is || e.Kind.Temporary() || e.Kind == fault.Protocol || e.Kind == fault.Canceled {
 			out.Notices = append(out.Notices, notice.PrescriptionProof())
 		}
 		return d.pending(box, out), err

@@ -33,6 +33,7 @@ type order struct {
 	yielded  map[outbox.ID]bool // has let the oldest one go first since it was tried last
 	reserved map[outbox.ID]bool // was taken into process since Recip-e answers again
 	failed   outbox.ID          // the last failure was this one's; zero = it was a success
+	failedAt time.Time          // when that was
 }
 
 // turn lets a dispensing of the background go on when the order is made. Otherwise the oldest one finds out whether Recip-e
@@ -216,12 +217,12 @@ func (d *Dispenser) ended(id outbox.ID, err error) {
 	defer d.mu.Unlock()
 	switch k := fault.KindOf(err); {
 	case err == nil:
-		d.order.failed = outbox.ID{}
+		d.order.failed, d.order.failedAt = outbox.ID{}, time.Time{}
 	case !k.Temporary() && k != fault.Protocol && k != fault.Security:
 	case d.order.failed.IsZero() || d.order.failed == id:
-		d.order.failed = id
+		d.order.failed, d.order.failedAt = id, time.Now()
 	default:
-		d.order.failed, d.order.made, d.order.again = id, false, false
+		d.order.failed, d.order.failedAt, d.order.made, d.order.again = id, time.Now(), false, false
 		clear(d.order.reserved)
 	}
 }

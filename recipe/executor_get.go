@@ -13,6 +13,7 @@ import (
 	"github.com/ehealth-continuity/ehealth/etee"
 	"github.com/ehealth-continuity/ehealth/fault"
 	"github.com/ehealth-continuity/ehealth/identity"
+	"github.com/ehealth-continuity/ehealth/internal/c14n"
 	"github.com/ehealth-continuity/ehealth/internal/xmltree"
 	"github.com/ehealth-continuity/ehealth/recipe/kmehr"
 	"github.com/ehealth-continuity/ehealth/recipe/protocol"
@@ -134,9 +135,7 @@ func (x *Executor) get(ctx context.Context, rid identity.RID, alone bool) (*Fetc
 	if out.Type == "" {
 		out.Type = identity.PrescriptionType(a.Response.PrescriptionType)
 	}
-	if out.Insurability, err = standalone(a.Response.Insurability); err != nil {
-		return out, x.damaged(op.name, err)
-	}
+	out.Insurability = standalone(a.Response.Insurability)
 	return out, x.openFetched(ctx, op.name, out)
 }
 
@@ -156,14 +155,12 @@ func fetchedOf(rid identity.RID, p *protocol.Fetched) *Fetched {
 	return out
 }
 
-// standalone makes a document of an element within another one.
-func standalone(n *xmltree.Node) ([]byte, error) {
+// standalone makes a document of an element within another one, nil of none.
+func standalone(n *xmltree.Node) []byte {
 	if n == nil {
-		return nil, nil
+		return nil
 	}
-	w := xmltree.NewWriter()
-	w.Raw(n.Source())
-	return w.Bytes()
+	return c14n.Append(nil, n, c14n.Options{})
 }
 
 // Open opens a document that was fetched before, with its key: the same checks as in Get, the number of the prescriber in the
