@@ -174,16 +174,16 @@ func TestFeedbacks(t *testing.T) {
 	})
 }
 
-// kept is a PropertiesStore in memory.
-type kept struct{ b []byte }
+// shelf is a PropertiesStore in memory.
+type shelf struct{ b []byte }
 
-func (k *kept) Load(context.Context) ([]byte, error) { return k.b, nil }
+func (k *shelf) Load(context.Context) ([]byte, error) { return k.b, nil }
 
-func (k *kept) Save(_ context.Context, b []byte) error { k.b = b; return nil }
+func (k *shelf) Save(_ context.Context, b []byte) error { k.b = b; return nil }
 
 // Newer rules are used and kept; the last good ones stay when the platform does not answer or sends what cannot be read.
 func TestValidationProperties(t *testing.T) {
-	store := &kept{}
+	store := &shelf{}
 	inSandbox(t, func(t *testing.T, s *surgery) {
 		got, err := s.p.ValidationProperties(t.Context())
 		if err != nil {
