@@ -98,7 +98,9 @@ var closedSets = map[string]string{
 	"standards": "20010424 20021205 20030909 20090101 20100601 20100901 20110701 20120401 20120701 20121001 20130701 20131001 " +
 		"20140401 20140701 20141001 20141201 20150301 20150601 20150901 20151201 20160301 20160601 20160901 20161201 " +
 		"20170301 20170601 20170901 20171201 20180301 20180601 20180901 20181201 20190301",
-	"mediatypes":       "application/msword application/pdf audio/basic audio/k32adpcm audio/mp3 image/g3fax image/gif image/jpeg image/png image/tiff model/vrml multipart/x-hl7-cda-level1 text/html text/plain text/rtf text/sgml text/x-hl7-ft text/xml video/mpeg video/x-avi kmb/transaction image/dicom application/hl7-sda+xml",
+	"mediatypes": "application/msword application/pdf audio/basic audio/k32adpcm audio/mp3 image/g3fax image/gif image/jpeg " +
+		"image/png image/tiff model/vrml multipart/x-hl7-cda-level1 text/html text/plain text/rtf text/sgml " +
+		"text/x-hl7-ft text/xml video/mpeg video/x-avi kmb/transaction image/dicom application/hl7-sda+xml",
 	"sexes":            "changed female male unknown undefined",
 	"quantityprefixes": "ana anaad ad qs",
 	"temporalities":    "oneshot acute chronic reactivation remission subacute",

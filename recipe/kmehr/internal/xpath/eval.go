@@ -29,7 +29,19 @@ func (e *Expr) Run(at Item, steps int) (v Value, used int, err error) {
 type run struct {
 	left  int
 	order map[*xmltree.Node]int // made when nodes must be sorted
+	spare [][]Item              // lists that no value uses any more
 }
+
+func (r *run) list() []Item {
+	if k := len(r.spare) - 1; k >= 0 {
+		l := r.spare[k]
+		r.spare = r.spare[:k]
+		return l
+	}
+	return make([]Item, 0, 4)
+}
+
+func (r *run) free(l []Item) { r.spare = append(r.spare, l[:0]) }
 
 func (r *run) spend(n int) bool {
 	r.left -= n
@@ -192,18 +204,22 @@ type location struct {
 }
 
 func (x *location) eval(r *run, s scope) Value {
-	set := []Item{s.item}
+	var set []Item
 	switch {
 	case x.start != nil:
-		set = x.start.eval(r, s).set
+		set = slices.Clone(x.start.eval(r, s).set)
 	case x.absolute:
-		set[0] = top(s.item)
+		set = append(r.list(), top(s.item))
+	default:
+		set = append(r.list(), s.item)
 	}
 	// apart: no node of the set is below another. Children of such nodes come in document order by themselves, and each once.
 	apart := x.start == nil || len(set) < 2
 	for k := range x.steps {
 		s := &x.steps[k]
-		set = r.step(s, set)
+		from := set
+		set = r.step(s, from)
+		r.free(from)
 		if len(set) > 1 && !apart && s.axis != axisAttribute && s.axis != axisSelf {
 			set = r.sort(set)
 		}
@@ -226,7 +242,7 @@ func top(i Item) Item {
 }
 
 func (r *run) step(s *step, from []Item) []Item {
-	var out []Item
+	out := r.list()
 	for _, i := range from {
 		start := len(out)
 		out = r.walk(out, s, i)
@@ -291,7 +307,7 @@ func (r *run) below(out []Item, s *step, i Item) []Item {
 	return out
 }
 
-// children yields elements and text; comments and processing instructions are no nodes here.
+// children yields the children of an element, and the root of the document; what stands beside the root is not in the tree.
 func (r *run) children(i Item) func(func(Item) bool) {
 	return func(yield func(Item) bool) {
 		switch i.kind {
@@ -305,7 +321,7 @@ func (r *run) children(i Item) func(func(Item) bool) {
 				case xmltree.Text:
 					kind = isText
 				default:
-					continue
+					kind = isOther
 				}
 				if !yield(Item{node: c, kind: kind}) {
 					return

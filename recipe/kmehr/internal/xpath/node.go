@@ -14,9 +14,11 @@ const (
 	isElement
 	isAttribute
 	isText
+	isOther // comment or processing instruction
 )
 
-// Item is a node of XPath's data model: the document, an element, an attribute or a piece of text. Items are comparable.
+// Item is a node of XPath's data model: the document, an element, an attribute, a piece of text, a comment or a processing
+// instruction. Items are comparable.
 type Item struct {
 	node *xmltree.Node // the root element for the document, the owner for an attribute
 	attr int
@@ -37,19 +39,22 @@ func (i Item) Element() *xmltree.Node {
 	switch i.kind {
 	case isElement, isAttribute:
 		return i.node
-	case isText:
+	case isText, isOther:
 		return i.node.Parent()
 	}
 	return nil
 }
 
-// Path returns a location path that finds the item again, such as /kmehrmessage/folder/patient/id[2]/@SV.
+// Path returns a location path that leads to the item, such as /kmehrmessage/folder/patient/id[2]/@SV; to one of several texts
+// or comments of an element it leads to all of them.
 func (i Item) Path() string {
 	switch i.kind {
 	case isAttribute:
 		return elementPath(i.node) + "/@" + i.node.Attrs()[i.attr].Local
 	case isText:
 		return elementPath(i.node.Parent()) + "/text()"
+	case isOther:
+		return elementPath(i.node.Parent()) + "/node()"
 	case isElement:
 		return elementPath(i.node)
 	}
@@ -96,7 +101,7 @@ func (i Item) text() string {
 	switch i.kind {
 	case isAttribute:
 		return i.node.Attrs()[i.attr].Value
-	case isText:
+	case isText, isOther:
 		return i.node.Data()
 	}
 	if first := i.node.FirstChild(); first == nil {
