@@ -368,14 +368,11 @@ func (d *Dispenser) said(ctx context.Context, box *outbox.Box, rec *dispenseReco
 	out := &Dispensed{Before: joined}
 	if q, ok := errors.AsType[*outbox.QueuedError](err); ok {
 		out.State, out.ID = DispensedQueued, q.ID
-		if e, is := errors.AsType[*fault.Error](q.Err); !is || e.Kind.Temporary() || e.Kind == fault.Protocol || e.Kind == fault.Canceled {
-			out.Notices = append(out.Notices, notice.PrescriptionProof())
-		}
-		return d.pending(box, out), err
+		return d.pending(box, out, silent(q.Err)), err
 	}
 	if u, ok := errors.AsType[*outbox.UnknownError](err); ok {
 		out.State, out.ID = DispensedUnknown, u.ID
-		return d.pending(box, out), err
+		return d.pending(box, out, rec.Fetched == nil && silent(u.Err)), err
 	}
 	if err != nil {
 		return nil, err
@@ -397,8 +394,21 @@ func (d *Dispenser) said(ctx context.Context, box *outbox.Box, rec *dispenseReco
 	return out, nil
 }
 
-// pending adds how many dispensings wait: for those who asked while something is wrong with the store, none.
-func (d *Dispenser) pending(box *outbox.Box, out *Dispensed) *Dispensed {
+// silent tells that Recip-e does not answer: an item without an error was not even tried.
+func silent(err error) bool {
+	e, ok := errors.AsType[*fault.Error](err)
+	return !ok || e.Code != codeElsewhere && (e.Kind.Temporary() || e.Kind == fault.Protocol || e.Kind == fault.Canceled)
+}
+
+// pending adds what to show about what waits: that the proof will do, and how many dispensings wait, unless the store cannot
+// tell.
+func (d *Dispenser) pending(box *outbox.Box, out *Dispensed, proof bool) *Dispensed {
+	if proof {
+		d.mu.Lock()
+		d.order.failedAt = time.Now()
+		d.mu.Unlock()
+		out.Notices = append(out.Notices, notice.PrescriptionProof())
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if c, err := box.Stats(ctx); err == nil {

@@ -70,7 +70,7 @@ func (d *Dispenser) turn(ctx context.Context, id outbox.ID) error {
 	}
 	d.mu.Lock()
 	d.order.made, d.order.again = true, oldest.ID != id
-	delete(d.order.yielded, id)
+	clear(d.order.yielded)
 	d.mu.Unlock()
 	if oldest.ID != id {
 		return back(clockTick)

@@ -77,7 +77,8 @@ func (r *run) to(ctx context.Context) (*dispenseAnswer, error) {
 func (r *run) look(ctx context.Context) error {
 	s, err := r.c.Status(ctx, r.rid)
 	if err != nil {
-		return r.unfinished(err)
+		// A question changes nothing, whatever became of it.
+		return r.unfinished(outcome(err, fault.NotSent))
 	}
 	r.at, r.updater = s.State, s.By
 	r.who = holderOf(s.By, r.c.Caller().NIHII)
@@ -151,14 +152,27 @@ func keep(f *Fetched, err error, items []DispensedItem) *fetchRecord {
 const alarmStamp = "stamp"
 
 // unfinished says of the whole run what is known of its last step. What was carried out before it must not be taken for
-// nothing: an item of which something was sent is not one that can be cancelled.
+// nothing: an item of which something was sent is not one that can be cancelled. Nor does the end of one step mean that the
+// item is done.
 func (r *run) unfinished(err error) error {
 	e, ok := errors.AsType[*fault.Error](err)
-	if !ok || !r.moved || e.Outcome == fault.Unknown || !e.Kind.Temporary() {
+	switch {
+	case !ok:
+		return err
+	case e.Outcome == fault.Done, r.moved && e.Outcome != fault.Unknown && e.Kind.Temporary():
+		return outcome(err, fault.Unknown)
+	}
+	return err
+}
+
+// outcome is the same error with another outcome.
+func outcome(err error, o fault.Outcome) error {
+	e, ok := errors.AsType[*fault.Error](err)
+	if !ok || e.Outcome == o {
 		return err
 	}
 	out := *e
-	out.Outcome, out.Err = fault.Unknown, err
+	out.Outcome, out.Err = o, err
 	return &out
 }
 

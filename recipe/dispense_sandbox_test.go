@@ -160,6 +160,11 @@ func TestExecutor(t *testing.T) {
 		if e := new(recipe.StampError); !errors.As(err, &e) || got == nil || got.Stamp != recipe.StampInvalid || !errors.Is(err, fault.ErrSecurity) {
 			t.Errorf("strange signer: %v", err)
 		}
+		forged := []byte(strings.Replace(string(again.Document.Bytes()), "<feedbackRequested>false<", "<feedbackRequested>true<", 1))
+		got, err = c.x.Open(ctx, recipe.NewDocument(forged, again.Document.KeyID(), again.Document.Created()))
+		if !errors.As(err, new(*recipe.StampError)) || got.Stamp != recipe.StampInvalid {
+			t.Errorf("forged: %v", err)
+		}
 
 		// Another pharmacy cannot have it.
 		_, err = other.x.Get(ctx, rids[0])

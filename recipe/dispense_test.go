@@ -236,7 +236,7 @@ func TestLostAnswers(t *testing.T) {
 					if !errors.Is(err, outbox.ErrUnknown) && !errors.Is(err, outbox.ErrQueued) {
 						t.Fatalf("got %+v, %v", got, err)
 					}
-					if got.Notices[len(got.Notices)-1].ID() != notice.IDRxLater {
+					if want := []notice.ID{notice.IDRxProof, notice.IDRxLater}; !slices.Equal(ids(got), want) {
 						t.Errorf("notices %v", got.Notices)
 					}
 					p.drain()
@@ -384,7 +384,7 @@ func TestElsewhere(t *testing.T) {
 		rid := someRIDs(t, 1)[0]
 		p.fake.set(rid, protocol.InProcess, otherPharmacy)
 		got, err := p.d.Dispense(t.Context(), Dispensing{RID: rid})
-		if !errors.Is(err, outbox.ErrQueued) {
+		if !errors.Is(err, outbox.ErrQueued) || !errors.As(err, new(*StateError)) || !slices.Equal(ids(got), []notice.ID{notice.IDRxLater}) {
 			t.Fatalf("got %+v, %v", got, err)
 		}
 		ctx, stop := context.WithCancel(t.Context())
@@ -499,6 +499,33 @@ func TestMarks(t *testing.T) {
 				if all := p.all(); len(all) != 0 {
 					t.Errorf("%d reports", len(all))
 				}
+			})
+		})
+	}
+}
+
+// An answer that was carried out and cannot be used, to any question, does not make the dispensing done.
+func TestUselessAnswers(t *testing.T) {
+	for _, op := range []string{"status", "get", "deliver", "archive"} {
+		t.Run(op, func(t *testing.T) {
+			atDesk(t, func(t *testing.T) {
+				p := newDesk(t)
+				rid := someRIDs(t, 1)[0]
+				p.fake.add(rid)
+				left := 2
+				p.fake.trip = func(o string, _ int, after bool) error {
+					if o == op && after && left > 0 {
+						left--
+						return failed(fault.Protocol, fault.Done)
+					}
+					return nil
+				}
+				_, err := p.d.Dispense(t.Context(), Dispensing{RID: rid, Archive: ArchiveNow})
+				if !errors.Is(err, outbox.ErrUnknown) && !errors.Is(err, outbox.ErrQueued) {
+					t.Fatal(err)
+				}
+				p.drain()
+				p.fake.once(t, rid)
 			})
 		})
 	}
