@@ -64,14 +64,17 @@ type streams struct{ out, err io.Writer }
 
 func main() { os.Exit(run(os.Args[1:], streams{os.Stdout, withoutNumbers{os.Stderr}})) }
 
-// withoutNumbers masks what looks like a person's number: error texts of other packages quote
-// arguments, and a patient's number may be mistyped or stand in the wrong place.
+// withoutNumbers masks what looks like the number of a person or of a prescription: error texts of other packages quote
+// arguments, and a number may be mistyped or stand in the wrong place.
 type withoutNumbers struct{ w io.Writer }
 
-var elevenDigits = regexp.MustCompile(`\d[\d.\- /]{9,16}\d`)
+var (
+	elevenDigits = regexp.MustCompile(`\d[\d.\- /]{9,16}\d`)
+	ridLike      = regexp.MustCompile(`\b(?i:be[pkn])[\dpP][0-9A-Za-z]{6,10}\b`)
+)
 
 func (m withoutNumbers) Write(b []byte) (int, error) {
-	_, err := m.w.Write(elevenDigits.ReplaceAllFunc(b, func(n []byte) []byte {
+	_, err := m.w.Write(elevenDigits.ReplaceAllFunc(ridLike.ReplaceAll(b, []byte("[number withheld]")), func(n []byte) []byte {
 		digits := 0
 		for _, c := range n {
 			if c >= '0' && c <= '9' {

@@ -185,7 +185,10 @@ type environment struct {
 	ehealth.File
 	Organisations []ehealth.FilePerson `json:"organisations"`
 	Patients      []struct {
-		SSIN string `json:"ssin"`
+		SSIN      string `json:"ssin"`
+		FirstName string `json:"firstName"`
+		LastName  string `json:"lastName"`
+		Birth     string `json:"birth"`
 	} `json:"patients"`
 }
 

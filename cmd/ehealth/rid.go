@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/ehealth-continuity/ehealth"
@@ -32,7 +33,7 @@ type ridResult struct {
 }
 
 func (c *ridCmd) Run(ctx context.Context, s streams) error {
-	rid, err := identity.ParseRIDLenient(c.RID)
+	rid, err := identity.ParseRID(strings.ToUpper(strings.Join(strings.Fields(c.RID), "")))
 	if err != nil {
 		return usageError{fmt.Errorf("RID: %w", err)} // an identity.ParseError does not quote it
 	}
@@ -44,7 +45,7 @@ func (c *ridCmd) Run(ctx context.Context, s streams) error {
 	began := time.Now()
 	role, at, err := standing(ctx, p.Recipe, rid)
 	if err != nil {
-		return c.failed(notice.RecipE, err)
+		return c.failed(notice.RecipE, silent{err, began})
 	}
 	out := ridResult{State: string(at.State), Type: string(rid.Type()), Role: role, Took: time.Since(began).Round(time.Millisecond).String(), Next: next(at)}
 	switch {
@@ -79,6 +80,19 @@ func (c *ridCmd) platform(ctx context.Context) (*ehealth.Platform, error) {
 	}
 	return p, nil
 }
+
+// silent is a failed call with since when, as far as this process knows, there is no answer: the notice that a service is away
+// needs that.
+type silent struct {
+	error
+	since time.Time
+}
+
+// Unwrap returns the failure.
+func (s silent) Unwrap() error { return s.error }
+
+// NoticeParams implements notice.Detailed.
+func (s silent) NoticeParams() notice.Params { return notice.Params{Time: s.since} }
 
 var errNoRole = errors.New("the caller of this configuration has no prescriptions")
 
