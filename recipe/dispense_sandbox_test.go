@@ -2,8 +2,12 @@ package recipe_test
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -165,6 +169,7 @@ func TestExecutor(t *testing.T) {
 		if !errors.As(err, new(*recipe.StampError)) || got.Stamp != recipe.StampInvalid {
 			t.Errorf("forged: %v", err)
 		}
+		silent(t, s, rids, got, *got, err, got.Document, *got.Document, again)
 
 		// Another pharmacy cannot have it.
 		_, err = other.x.Get(ctx, rids[0])
@@ -190,6 +195,8 @@ func TestExecutor(t *testing.T) {
 		if !is || !state.Twice || e.Notice != recipe.NoticeTwice || e.Outcome != fault.Rejected {
 			t.Errorf("delivered twice: %v", err)
 		}
+
+		silent(t, s, rids, err, state, where, *where)
 
 		// Reservations of several, each with its own result.
 		taken, err := other.x.Reserve(ctx, rids[1:2])
@@ -229,6 +236,31 @@ func TestExecutor(t *testing.T) {
 	})
 }
 
+// silent asserts that printing values in any way tells nothing about people, products and prescriptions.
+func silent(t *testing.T, s *surgery, rids []identity.RID, values ...any) {
+	t.Helper()
+	var out strings.Builder
+	for _, h := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
+		for _, v := range values {
+			slog.New(h).Info("test", "value", v)
+		}
+	}
+	for _, v := range values {
+		fmt.Fprintf(&out, "%v %+v %#v %s %d %x", v, v, v, v, v, v)
+		b, err := json.Marshal(v)
+		fmt.Fprint(&out, string(b), err)
+	}
+	secrets := []string{s.patient.SSIN.Reveal(), "Sampelium", s.patient.LastName, s.person.NIHII.Reveal(), "Please order", "<r:"}
+	for _, r := range rids {
+		secrets = append(secrets, r.Reveal(), base64.StdEncoding.EncodeToString([]byte(r.Reveal())), hex.EncodeToString([]byte(r.Reveal())))
+	}
+	for _, x := range secrets {
+		if strings.Contains(out.String(), x) {
+			t.Errorf("%q is printed: %.2000s", x, out.String())
+		}
+	}
+}
+
 // Lists in pages, with content; notes in both directions.
 func TestExecutorLists(t *testing.T) {
 	inSandbox(t, func(t *testing.T, s *surgery) {
@@ -239,6 +271,7 @@ func TestExecutorLists(t *testing.T) {
 		open := 0
 		for p, err := range c.x.OpenPrescriptions(ctx, s.patient.SSIN, identity.SSIN{}) {
 			ok(t, err)
+			silent(t, s, rids, p, &p)
 			if open++; p.Err != nil || p.Message == nil || p.State != protocol.NotDelivered {
 				t.Errorf("error %v, state %s", p.Err, p.State)
 			}
@@ -265,6 +298,7 @@ func TestExecutorLists(t *testing.T) {
 		if len(notes) != 1 || notes[0].Err != nil || notes[0].Notification.Text.Reveal() != "Please order" {
 			t.Errorf("%d notes", len(notes))
 		}
+		silent(t, s, rids, notes, notes[0])
 		_, err = c.x.Get(ctx, rids[0])
 		ok(t, err)
 		ok(t, s.p.SetFeedback(ctx, rids[0], true))
@@ -312,6 +346,7 @@ func TestPatient(t *testing.T) {
 		if got.Message.Prescription().Items[0].Medicine.Name.Reveal() != "Sampelium 10 mg" {
 			t.Error("another prescription")
 		}
+		silent(t, s, rids, got, *got)
 		for _, v := range []protocol.Vision{protocol.VisionLocked, protocol.VisionPharmacy(c.number), protocol.VisionOpen} {
 			ok(t, p.PutVision(ctx, rids[0], v))
 			now, err := p.Vision(ctx, rids[0])
@@ -333,6 +368,7 @@ func TestPatient(t *testing.T) {
 		found := 0
 		for r, err := range c.x.Reservations(ctx, time.Now().Add(-time.Hour)) {
 			ok(t, err)
+			silent(t, s, rids, r, &r)
 			if found++; r.RID != rids[1] || r.Prescription == nil || r.Prescription.Err != nil || r.Prescription.Message == nil {
 				t.Error("another reservation")
 			}

@@ -2,6 +2,10 @@ package recipe
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
 	"time"
 
 	"github.com/ehealth-continuity/ehealth/etee"
@@ -73,6 +77,17 @@ type ReceivedNotification struct {
 	// Err is why it could not be opened. The others of the list are not touched by it.
 	Err error
 }
+
+const shownNotification = "recipe.ReceivedNotification(redacted)"
+
+// Format writes a fixed text whatever the verb.
+func (ReceivedNotification) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, shownNotification) }
+
+// LogValue returns a fixed text.
+func (ReceivedNotification) LogValue() slog.Value { return slog.StringValue(shownNotification) }
+
+// MarshalJSON writes a fixed text.
+func (ReceivedNotification) MarshalJSON() ([]byte, error) { return json.Marshal(shownNotification) }
 
 // Notifications returns what prescribers wrote to this pharmacy. read is the readFlag of the protocol: which of them it
 // selects, and whether asking marks them as read, is not published (dossier 04 section 14.3). When an answer was lost, ask
