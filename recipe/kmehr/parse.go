@@ -86,9 +86,10 @@ func toUTF8(doc []byte) []byte {
 func (m *Message) Bytes() []byte { return bytes.Clone(m.doc) }
 
 // Prescription returns what the document says in the fields of this package, with what they do not hold in the Extra lists, so
-// that Write of the result is the same prescription. What every prescription has alike (recipient, numbers within the document,
-// life cycle, versions of code tables, names of the sender) is written as Write has it; as it was read it is in Bytes. Fields
-// that cannot be read are absent; a number with wrong check digits is taken where its kind allows that.
+// that Write of the result is the same prescription. What is not medical is written as Write has it, and stands as it was read
+// in Bytes only: the recipient, numbers within the document, life cycle and versions of code tables, further telephone numbers
+// of the author, further data of the source. Fields that cannot be read are absent; a number with wrong check digits is taken
+// where its kind allows that.
 func (m *Message) Prescription() Prescription { return read(m.root) }
 
 // Structure returns what is wrong with the structure of the document: for version 20190301 all that the schema of KMEHR 1.28

@@ -15,8 +15,8 @@ import org.w3c.dom.Document;
 import org.w3c.dom.Node;
 
 /**
- * Reads expressions (lines "E base64") and then documents (lines "D base64"), and prints one line for each document and
- * expression: B, N or S and the value, X and the values of the nodes, or ERR. Documents are read without namespaces, as the
+ * Reads expressions (lines "E base64", all taken back by a line "C") and documents (lines "D base64"), and prints one line for
+ * each document and each expression before it: B, N or S and the value, X and the values of the nodes, or ERR. Documents are read without namespaces, as the
  * platform's module does.
  */
 public class XPathJudge {
@@ -29,6 +29,10 @@ public class XPathJudge {
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.US_ASCII));
         StringBuilder out = new StringBuilder();
         for (String line; (line = in.readLine()) != null;) {
+            if (line.equals("C")) {
+                expressions.clear();
+                continue;
+            }
             byte[] data = Base64.getDecoder().decode(line.substring(2));
             if (line.charAt(0) == 'E') {
                 expressions.add(compile(xpath, new String(data, StandardCharsets.UTF_8)));
