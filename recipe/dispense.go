@@ -70,7 +70,7 @@ func NewDispenser(x *Executor, opts ...DispenserOption) (*Dispenser, error) {
 
 func newDispenser(c counter, opts []DispenserOption) (*Dispenser, error) {
 	d := &Dispenser{c: c, reserve: true, told: map[outbox.ID]Conflict{}, order: order{
-		yielded: map[outbox.ID]bool{}, reserved: map[outbox.ID]bool{},
+		inTurn: map[outbox.ID]bool{}, yielded: map[outbox.ID]bool{}, reserved: map[outbox.ID]bool{},
 	}}
 	for _, o := range opts {
 		if err := o(d); err != nil {

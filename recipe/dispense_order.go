@@ -17,8 +17,12 @@ import (
 // is put into the order of dispensing, and all of it is taken into process, ten with each call: the time in which another
 // pharmacy could dispense the same prescriptions ends with the first seconds and not with the last item.
 
-// maxReserved bounds how many prescriptions are taken into process before the first of them is dealt with.
-const maxReserved = 200
+// maxOrdered bounds how many dispensings are put in order and taken into process before the first of them is dealt with: it
+// is done within the life of one message. The next ones follow when these are through.
+const maxOrdered = 200
+
+// laterPause is how long the next ones stay away.
+const laterPause = 30 * time.Second
 
 // errOlderFirst sends an item back into its line.
 const errOlderFirst reason = "recipe: older dispensings go first"
@@ -28,7 +32,8 @@ const codeElsewhere = "elsewhere"
 
 // order is what a Dispenser knows about the order of what waits.
 type order struct {
-	made     bool               // what waits is due in the order of dispensing
+	made     bool               // what is in turn is due in the order of dispensing
+	inTurn   map[outbox.ID]bool // was put in order, and not tried since
 	again    bool               // the oldest one is to make it once more: who made it stands at the wrong place
 	yielded  map[outbox.ID]bool // has let the oldest one go first since it was tried last
 	reserved map[outbox.ID]bool // was taken into process since Recip-e answers again
@@ -40,10 +45,10 @@ type order struct {
 // answers, and the others wait for it, but only once: one that always fails must not hold up all others.
 func (d *Dispenser) turn(ctx context.Context, id outbox.ID) error {
 	box := d.box.Load()
-	d.mu.Lock()
-	made, again, yielded := d.order.made, d.order.again, d.order.yielded[id]
-	d.mu.Unlock()
-	if box == nil || made && !again {
+	if box == nil {
+		return nil
+	}
+	if d.inOrder(id) {
 		return nil
 	}
 	waiting, err := d.waiting(ctx, box, id)
@@ -51,15 +56,11 @@ func (d *Dispenser) turn(ctx context.Context, id outbox.ID) error {
 		return err
 	}
 	oldest := oldestOf(waiting)
-	switch {
-	case made && oldest.ID != id:
-		return nil
-	case !made && oldest.ID != id && !yielded:
-		d.mu.Lock()
-		d.order.yielded[id] = true
-		d.mu.Unlock()
-		return back(max(time.Until(oldest.Due), 0) + time.Second)
+	made, on, err := d.place(waiting, oldest, id)
+	if on || err != nil {
+		return err
 	}
+	waiting = waiting[:min(len(waiting), maxOrdered)]
 	if !made {
 		if err := d.reserveAll(ctx, box, waiting); err != nil {
 			return err
@@ -68,13 +69,71 @@ func (d *Dispenser) turn(ctx context.Context, id outbox.ID) error {
 	if err := hurry(ctx, box, waiting, id); err != nil {
 		return err
 	}
+	return d.setOrder(waiting, oldest.ID, id)
+}
+
+// inOrder tells that an item may go on because the order is made and it is in turn.
+func (d *Dispenser) inOrder(id outbox.ID) bool {
 	d.mu.Lock()
-	d.order.made, d.order.again = true, oldest.ID != id
-	clear(d.order.yielded)
-	d.mu.Unlock()
-	if oldest.ID != id {
+	defer d.mu.Unlock()
+	o := &d.order
+	if !o.made || o.again || !o.inTurn[id] {
+		return false
+	}
+	delete(o.inTurn, id)
+	o.made = len(o.inTurn) > 0
+	return true
+}
+
+// place decides what an item that is not simply in turn does: go on, go back, or make the order.
+func (d *Dispenser) place(waiting []outbox.View, oldest outbox.View, id outbox.ID) (made, on bool, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	o := &d.order
+	if o.made { // what was cancelled, or done by another process, is not in turn any more
+		there := map[outbox.ID]bool{}
+		for _, v := range waiting {
+			there[v.ID] = o.inTurn[v.ID]
+		}
+		for x := range o.inTurn {
+			if !there[x] {
+				delete(o.inTurn, x)
+			}
+		}
+		o.made = len(o.inTurn) > 0
+	}
+	switch {
+	case o.made && o.again && oldest.ID == id:
+		return true, false, nil
+	case o.made && o.inTurn[id]:
+		delete(o.inTurn, id)
+		return true, true, nil
+	case o.made:
+		return true, false, back(laterPause)
+	case oldest.ID != id && !o.yielded[id]:
+		o.yielded[id] = true
+		return false, false, back(max(time.Until(oldest.Due), 0) + time.Second)
+	}
+	return false, false, nil
+}
+
+// setOrder notes that the order is made. Who made it without being the oldest stands behind all others: it goes back, and the
+// oldest one makes the order once more.
+func (d *Dispenser) setOrder(waiting []outbox.View, oldest, id outbox.ID) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	o := &d.order
+	clear(o.yielded)
+	clear(o.inTurn)
+	for _, v := range waiting {
+		o.inTurn[v.ID] = true
+	}
+	o.made, o.again = true, oldest != id
+	if o.again {
 		return back(clockTick)
 	}
+	delete(o.inTurn, id)
+	o.made = len(o.inTurn) > 0
 	return nil
 }
 
@@ -175,7 +234,7 @@ func (d *Dispenser) reserveAll(ctx context.Context, box *outbox.Box, waiting []o
 		batch, ids = nil, nil
 		return nil
 	}
-	for _, v := range waiting[:min(len(waiting), maxReserved)] {
+	for _, v := range waiting {
 		d.mu.Lock()
 		has := d.order.reserved[v.ID]
 		d.mu.Unlock()
@@ -224,6 +283,7 @@ func (d *Dispenser) ended(id outbox.ID, err error) {
 	default:
 		d.order.failed, d.order.failedAt, d.order.made, d.order.again = id, time.Now(), false, false
 		clear(d.order.reserved)
+		clear(d.order.inTurn)
 	}
 }
 

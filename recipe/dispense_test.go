@@ -440,6 +440,55 @@ func TestPoisonedPrescription(t *testing.T) {
 	}
 }
 
+// More than are put in order at once: those that come later wait for their turn, and one of them that somebody takes back or
+// completes by hand holds up nobody.
+func TestManyWait(t *testing.T) {
+	atDesk(t, func(t *testing.T) {
+		p := newDesk(t)
+		rids := someRIDs(t, maxOrdered+30)
+		p.fake.add(rids...)
+		p.fake.setDown(true)
+		var cancelled outbox.ID
+		for i, rid := range rids {
+			got, err := p.d.Dispense(t.Context(), Dispensing{RID: rid})
+			if !errors.Is(err, outbox.ErrQueued) {
+				t.Fatal(err)
+			}
+			if i == 150 {
+				cancelled = got.ID
+			}
+			time.Sleep(time.Second)
+		}
+		p.open()
+		p.fake.setDown(false)
+		done := 0
+		p.fake.trip = func(op string, _ int, after bool) error {
+			if op != "archive" || !after {
+				return nil
+			}
+			if done++; done == 20 { // in the middle of it
+				if err := p.box.Cancel(t.Context(), cancelled); err != nil {
+					t.Error(err)
+				}
+			}
+			return nil
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		running := make(chan error, 1)
+		go func() { running <- p.box.Run(ctx) }()
+		time.Sleep(time.Hour)
+		stop()
+		<-running
+		p.fake.once(t, append(slices.Clone(rids[:150]), rids[151:]...)...)
+		if x := p.fake.rx[rids[150].Reveal()]; x.delivered != 0 {
+			t.Error("delivered what was cancelled")
+		}
+		if got := p.fake.executed("deliver"); !slices.IsSorted(got) {
+			t.Error("not oldest first")
+		}
+	})
+}
+
 // A delivery that is taken back can be made anew, as often as wanted; each click counts once.
 func TestTakenBack(t *testing.T) {
 	atDesk(t, func(t *testing.T) {
