@@ -95,6 +95,8 @@ type question[R protocol.Result] struct {
 	// clear adds what some operations have in clear beside the sealed param; nil = nothing.
 	clear func(*protocol.Request)
 	pin   string // only this address is asked
+	// to are the tokens of Recip-e, when they were looked up just now; nil = they are looked up.
+	to *etee.Found
 }
 
 // answered is a result with where it came from.
@@ -115,7 +117,7 @@ type answered[R protocol.Result] struct {
 // The key of the answer is fresh per call: the exchanger repeats the same sealed request only where repeating is safe, and
 // two answers to one request say the same.
 func ask[R protocol.Result](ctx context.Context, c *client, q question[R]) (*answered[R], error) {
-	to, err := c.p.Depot.Find(ctx, c.conf.Recipients...)
+	to, err := c.recipients(ctx, q.to)
 	if err != nil {
 		return nil, c.notSent(q.op.name, q.op.notice, err)
 	}
@@ -128,6 +130,13 @@ func ask[R protocol.Result](ctx context.Context, c *client, q question[R]) (*ans
 		return askFor(ctx, c, q, other)
 	}
 	return a, err
+}
+
+func (c *client) recipients(ctx context.Context, known *etee.Found) (etee.Found, error) {
+	if known != nil {
+		return *known, nil
+	}
+	return c.p.Depot.Find(ctx, c.conf.Recipients...)
 }
 
 // wrongToken tells that a request was refused by who may not have been able to open it (INC-2026-02-04-ETK): without the

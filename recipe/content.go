@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/ehealth-continuity/ehealth/etee"
@@ -13,10 +14,15 @@ import (
 	"github.com/ehealth-continuity/ehealth/recipe/protocol"
 )
 
+// packers are writers that were used: a new one clears a megabyte.
+var packers = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
+
 // pack compresses content; sealing comes after it (dossier 04 section 1).
 func pack(content []byte) ([]byte, error) {
 	var out bytes.Buffer
-	w := gzip.NewWriter(&out)
+	w := packers.Get().(*gzip.Writer) //nolint:forcetypeassert // nothing else is in there
+	defer packers.Put(w)
+	w.Reset(&out)
 	if _, err := w.Write(content); err != nil {
 		return nil, err
 	}

@@ -160,11 +160,11 @@ func (c *creating) run(ctx context.Context) (_ *Created, again bool, _ error) {
 		created, err := c.join(ctx, st.create)
 		return created, false, err
 	}
-	it, err := c.prepare(ctx, st.create.n+1)
+	it, to, err := c.prepare(ctx, st.create.n+1)
 	if err != nil {
 		return nil, false, c.hold(ctx, st, err)
 	}
-	l := &live{trips: c.trips}
+	l := &live{trips: c.trips, to: to}
 	res, err := c.box.Do(l.with(ctx), it)
 	if errors.Is(err, outbox.ErrConflict) {
 		return nil, true, nil

@@ -99,7 +99,7 @@ func (h heldHandler) Send(ctx context.Context, it outbox.Item, at outbox.Attempt
 	if err != nil {
 		return nil, p.invalid(opConfirm, err)
 	}
-	rec, err := p.makeReady(ctx, doc, r, &trips{})
+	rec, _, err := p.makeReady(ctx, doc, r, &trips{})
 	if err != nil {
 		return nil, err
 	}

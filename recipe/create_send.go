@@ -18,7 +18,8 @@ import (
 // live is a call that somebody waits for: its attempts leave here what the answer in the outbox does not hold.
 type live struct {
 	trips  *trips
-	joined bool // it was begun by an earlier call
+	joined bool        // it was begun by an earlier call
+	to     *etee.Found // who Recip-e is, as looked up for this call
 
 	mu    sync.Mutex
 	rough bool // it needed more than one attempt, or another address
@@ -56,29 +57,29 @@ func reserve(left time.Duration) time.Duration { return min(left/3, 5*time.Secon
 const slack = outbox.DefaultTTL - DefaultTimeout
 
 // prepare makes the item. An error says that nothing was sent and nothing is on disk.
-func (c *creating) prepare(ctx context.Context, n int) (outbox.Item, error) {
+func (c *creating) prepare(ctx context.Context, n int) (outbox.Item, *etee.Found, error) {
 	end, _ := ctx.Deadline()
 	ready, cancel := context.WithDeadline(ctx, end.Add(-reserve(time.Until(end))))
 	defer cancel()
-	rec, err := c.p.makeReady(c.trips.follow(ready), c.doc, c.r, c.trips)
+	rec, to, err := c.p.makeReady(c.trips.follow(ready), c.doc, c.r, c.trips)
 	if err != nil {
-		return outbox.Item{}, err
+		return outbox.Item{}, nil, err
 	}
 	payload, err := json.Marshal(rec)
 	if err != nil {
-		return outbox.Item{}, c.p.local(opCreate, fault.Local, errRecord)
+		return outbox.Item{}, nil, c.p.local(opCreate, fault.Local, errRecord)
 	}
 	return outbox.Item{
 		Kind: KindCreate, Key: lineOf(c.r.Reference), Ref: refOf(c.r.Reference, n), Expiry: outbox.At(end.Add(slack)), Payload: payload,
-	}, nil
+	}, to, nil
 }
 
 // makeReady does everything that can fail before sending: login, tokens, key, sealing, and a read when the service failed
 // lately.
-func (p *Prescriber) makeReady(ctx context.Context, doc *document, r *CreateRequest, t *trips) (*createRecord, error) {
-	key, err := p.equip(ctx, doc.patient, t)
+func (p *Prescriber) makeReady(ctx context.Context, doc *document, r *CreateRequest, t *trips) (*createRecord, *etee.Found, error) {
+	key, to, err := p.equip(ctx, doc.patient, t)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	rec := &createRecord{
 		Version: createVersion, Reference: r.Reference, Patient: doc.patient.Reveal(), Type: string(r.Type), Expires: doc.expires.String(),
@@ -88,42 +89,43 @@ func (p *Prescriber) makeReady(ctx context.Context, doc *document, r *CreateRequ
 	}
 	packed, err := pack(doc.xml)
 	if err != nil {
-		return nil, p.local(opCreate, fault.Local, err)
+		return nil, nil, p.local(opCreate, fault.Local, err)
 	}
 	if rec.Sealed, err = p.p.Sealer.Seal(packed, etee.ForKEK(key)); err != nil {
-		return nil, p.local(opCreate, fault.Local, err)
+		return nil, nil, p.local(opCreate, fault.Local, err)
 	}
 	if p.healthy() {
-		return rec, nil
+		return rec, to, nil
 	}
 	t.now(TripProbe)
 	for a, err := range p.openRIDs(ctx, doc.patient) {
 		if err != nil {
-			return nil, p.notSent(opCreate, NoticePaper, err)
+			return nil, nil, p.notSent(opCreate, NoticePaper, err)
 		}
 		rec.Pin = a.Endpoint.URL
 		for _, rid := range a.Result.RIDs() {
 			rec.Known = append(rec.Known, rid.Reveal())
 		}
 	}
-	return rec, nil
+	return rec, to, nil
 }
 
 // equip gets what a prescription for a patient needs from others.
-func (p *Prescriber) equip(ctx context.Context, patient identity.SSIN, t *trips) (etee.KEK, error) {
+func (p *Prescriber) equip(ctx context.Context, patient identity.SSIN, t *trips) (etee.KEK, *etee.Found, error) {
 	if err := p.login(ctx, t); err != nil {
-		return etee.KEK{}, err
+		return etee.KEK{}, nil, err
 	}
 	t.now(TripTokens)
-	if _, err := p.p.Depot.Find(ctx, p.conf.Recipients...); err != nil {
-		return etee.KEK{}, p.notSent(opCreate, NoticePaper, err)
+	to, err := p.p.Depot.Find(ctx, p.conf.Recipients...)
+	if err != nil {
+		return etee.KEK{}, nil, p.notSent(opCreate, NoticePaper, err)
 	}
 	t.now(TripKey)
 	key, err := p.p.KGSS.NewKey(ctx, p.acl(patient))
 	if err != nil {
-		return etee.KEK{}, p.notSent(opCreate, NoticePaper, err)
+		return etee.KEK{}, nil, p.notSent(opCreate, NoticePaper, err)
 	}
-	return key, nil
+	return key, &to, nil
 }
 
 // login sees to it that there is a token. One that was issued just now was fetched for us, whoever did it.
@@ -201,6 +203,7 @@ func (h createHandler) Send(ctx context.Context, it outbox.Item, at outbox.Attem
 	if err != nil {
 		return nil, p.invalid(opCreate, err)
 	}
+	q.to = l.to
 	a, err := ask(exchange.WithExpires(l.trips.follow(ctx), at.Expires), p.client, q)
 	if err != nil {
 		l.was(true)
