@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"regexp"
 	"strings"
@@ -41,16 +42,16 @@ var guaranteed = map[notice.Lang]string{
 	notice.FR: "le paiement est garanti", notice.NL: "betaling is gewaarborgd", notice.DE: "die Zahlung ist garantiert", notice.EN: "payment is guaranteed",
 }
 
-// TestReplay plays the day on virtual time, seven hours between two scenes, so that the stored
+// TestInsurability plays the day on virtual time, seven hours between two scenes, so that the stored
 // answer is of the day before.
-func TestReplay(t *testing.T) {
+func TestInsurability(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	for _, lang := range notice.Langs() {
 		t.Run(string(lang), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				time.Sleep(time.Until(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)))
 				var out bytes.Buffer
-				if err := replay(t.Context(), &out, lang, 7*time.Hour); err != nil {
+				if err := play(t.Context(), &out, lang, 7*time.Hour, insurabilityDay); err != nil {
 					t.Fatal(err)
 				}
 				shown(t, out.String(), lang)
@@ -132,5 +133,30 @@ func quiet(t *testing.T, out string) {
 	}
 	if m := regexp.MustCompile(`\b\d{11}\b`).FindString(out); m != "" {
 		t.Error("a number of eleven digits is shown")
+	}
+}
+
+// TestPrescriptions plays the day on virtual time.
+func TestPrescriptions(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	for _, lang := range notice.Langs() {
+		t.Run(string(lang), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				time.Sleep(time.Until(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)))
+				var out bytes.Buffer
+				err := play(t.Context(), &out, lang, 20*time.Minute, func(ctx context.Context, s *stage) error {
+					err := prescriptionDay(ctx, s)
+					for i, p := range s.sb.Prescriptions() {
+						t.Log(i, p.Status, p.Deliveries, p.Executor)
+					}
+					return err
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Log(out.String())
+				quiet(t, out.String())
+			})
+		})
 	}
 }
