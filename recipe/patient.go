@@ -316,11 +316,5 @@ func reconciled(there func() (bool, error), write func() error) error {
 // unsent says of a write what an error says of the question that had to come before it: whatever became of that, nothing was
 // written.
 func unsent(err error) error {
-	e, ok := err.(*fault.Error)
-	if !ok {
-		return err
-	}
-	out := *e
-	out.Outcome, out.Err = fault.NotSent, err
-	return &out
+	return outcome(err, fault.NotSent)
 }

@@ -1,0 +1,40 @@
+package recipe_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/ehealth-continuity/ehealth/identity"
+	"github.com/ehealth-continuity/ehealth/recipe"
+	"github.com/ehealth-continuity/ehealth/resilience/notice"
+	"github.com/ehealth-continuity/ehealth/resilience/outbox"
+)
+
+// A pharmacy dispenses what was scanned, whether Recip-e answers or not; the reports are what a pharmacist must look at.
+func ExampleDispenser() {
+	dispense := func(ctx context.Context, d *recipe.Dispenser, scanned string, cnk identity.CNK) error {
+		rid, err := identity.ParseRID(scanned)
+		if err != nil {
+			return err
+		}
+		got, err := d.Dispense(ctx, recipe.Dispensing{RID: rid, Reference: "sale 4711", Items: []recipe.DispensedItem{{CNK: cnk, Quantity: 1}}})
+		switch {
+		case err == nil: // confirmed
+		case errors.Is(err, outbox.ErrQueued), errors.Is(err, outbox.ErrUnknown): // confirmed later, by itself
+		default:
+			return err // delivered elsewhere, revoked, refused
+		}
+		for _, n := range got.Notices {
+			fmt.Println(n.Text(notice.FR))
+		}
+		for r, err := range d.Reports(ctx) {
+			if err != nil {
+				return err
+			}
+			fmt.Println(r.Reference, r.Conflict, len(r.Difference))
+		}
+		return nil
+	}
+	_ = dispense
+}
