@@ -14,8 +14,12 @@ import (
 	"github.com/ehealth-continuity/ehealth/recipe/protocol"
 )
 
-// packers are writers that were used: a new one clears a megabyte.
-var packers = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
+// packers are writers that were used: a new one clears a megabyte. Documents of some kilobytes gain little by a better level,
+// which costs more time than everything else that is done with them but signing.
+var packers = sync.Pool{New: func() any {
+	w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level exists
+	return w
+}}
 
 // pack compresses content; sealing comes after it (dossier 04 section 1).
 func pack(content []byte) ([]byte, error) {

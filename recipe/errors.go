@@ -173,8 +173,3 @@ func (c *client) notSent(op, notice string, err error) *fault.Error {
 	}
 	return out
 }
-
-// sameNumber compares a number that Recip-e names, however it writes it, with the caller's by its first eight digits.
-func sameNumber(updater string, own identity.NIHII) bool {
-	return protocol.SameNIHII(identity.Hide(updater), own)
-}
