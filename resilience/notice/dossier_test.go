@@ -118,6 +118,7 @@ func TestVariantsFit(t *testing.T) {
 		{IDKey, noTicket, "{id}"},
 		{IDKey, maybeSent, ""},
 		{IDRxTwice, noNumber, "{id}"},
+		{IDRxTwice, noDay, "{d}"},
 	}
 	for id, v := range singular {
 		loses = append(loses, struct {

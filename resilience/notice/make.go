@@ -84,7 +84,7 @@ func PrescriptionProof() Notice { return of(IDRxProof, Params{}) }
 // PrescriptionsPending is D-RX-LATER: n prescriptions are still to be confirmed with Recip-e.
 func PrescriptionsPending(n int) Notice { return of(IDRxLater, Params{N: n}) }
 
-// PrescriptionTwice is D-RX-TWICE: the prescription was already dispensed elsewhere on a day.
+// PrescriptionTwice is D-RX-TWICE: the prescription was already dispensed elsewhere on a day; the zero day is not known.
 func PrescriptionTwice(prescription string, on time.Time) Notice {
 	return of(IDRxTwice, Params{Prescription: prescription, Date: on})
 }

@@ -115,7 +115,7 @@ func (n Notice) missing(e *entry) string {
 		return "Duration"
 	case e.asks("{t}") && e.id != IDDrain && p.Time.IsZero():
 		return "Time"
-	case e.asks("{d}") && p.Date.IsZero():
+	case e.asks("{d}") && e.id != IDRxTwice && p.Date.IsZero(): // Recip-e does not say on which day it was
 		return "Date"
 	case e.asks("{n}") && p.N < least:
 		return "N"

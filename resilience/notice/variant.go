@@ -61,6 +61,7 @@ var (
 	noTicket    = cut(" (ref. {id})", " (réf. {id})", " (ref. {id})", " (Ref. {id})")
 	maybeSent   = cut(" Nothing was sent.", " Rien n'a été envoyé.", " Er is niets verstuurd.", " Es wurde nichts gesendet.")
 	noNumber    = cut(" {id}", " {id}", " {id}", " {id}")
+	noDay       = cut(" on {d}", " le {d}", " op {d}", " am {d}")
 )
 
 // variants returns the edits that these parameters ask for.
@@ -85,6 +86,9 @@ func (n Notice) variants(lang int) []variant {
 	case IDRxTwice:
 		if p.Prescription == "" {
 			all = append(all, noNumber)
+		}
+		if p.Date.IsZero() {
+			all = append(all, noDay)
 		}
 	}
 	if v, ok := singular[n.id]; ok && one(n.p.N, lang) {
