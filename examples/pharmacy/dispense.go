@@ -31,7 +31,7 @@ func (c *counter) scan(ctx context.Context, sale, barcode string) *recipe.Dispen
 	d := &recipe.Dispensing{RID: rid, Reference: sale, Archive: recipe.ArchiveNow}
 	d.Fetched, err = c.platform.Recipe.Executor.Get(ctx, rid)
 	told, _ := notice.FromError(err, notice.RecipE)
-	switch e, refused := errors.AsType[*recipe.StateError](err); {
+	switch state, refused := errors.AsType[*recipe.StateError](err); {
 	case err == nil:
 		for _, l := range d.Fetched.Message.Summary() {
 			c.say("%s: prescribed: %s, %s: %s", sale, l.Name.Reveal(), l.Quantity.Reveal(), l.Posology.Reveal())
@@ -43,7 +43,10 @@ func (c *counter) scan(ctx context.Context, sale, barcode string) *recipe.Dispen
 		d.Fetched, d.ForceMajeure = nil, true
 		return d
 	case refused:
-		c.say("%s: not to be dispensed: %s", sale, e.State)
+		c.say("%s: not to be dispensed: %s", sale, state.State)
+		if state.Twice {
+			told = notice.PrescriptionTwice(barcode, time.Time{}) // Recip-e does not say when it was
+		}
 	default: // not known to Recip-e, or something is wrong with it: ask the prescriber
 		c.say("%s: not to be dispensed", sale)
 	}

@@ -136,7 +136,36 @@ func quiet(t *testing.T, out string) {
 	}
 }
 
-// TestPrescriptions plays the day on virtual time.
+// dispensing are what the person at the counter reads: on the proof, one waits, two wait, dispensed elsewhere.
+var dispensing = map[notice.Lang][4]string{
+	notice.FR: {
+		"[stop] Recip-e ne répond pas. Vous pouvez délivrer sur la base de la preuve papier ; conservez-la pour l'office de tarification.",
+		"[info] 1 prescription reste à confirmer auprès de Recip-e. Cela se fait automatiquement.",
+		"[info] 2 prescriptions restent à confirmer auprès de Recip-e. Cela se fait automatiquement.",
+		"[warning] Attention : la prescription RID a déjà été délivrée ailleurs.",
+	},
+	notice.NL: {
+		"[stop] Recip-e antwoordt niet. U mag afleveren op basis van het papieren bewijs; bewaar het voor uw tariferingsdienst.",
+		"[info] 1 voorschrift moet nog bij Recip-e worden bevestigd. Dat gebeurt vanzelf.",
+		"[info] 2 voorschriften moeten nog bij Recip-e worden bevestigd. Dat gebeurt vanzelf.",
+		"[warning] Opgelet: voorschrift RID werd al elders afgeleverd.",
+	},
+	notice.DE: {
+		"[stop] Recip-e antwortet nicht. Sie dürfen aufgrund des Papiernachweises abgeben; bewahren Sie ihn für das Tarifierungsamt auf.",
+		"[info] 1 Verschreibung ist bei Recip-e noch zu bestätigen. Das geschieht automatisch.",
+		"[info] 2 Verschreibungen sind bei Recip-e noch zu bestätigen. Das geschieht automatisch.",
+		"[warning] Achtung: Verschreibung RID wurde bereits anderswo abgegeben.",
+	},
+	notice.EN: {
+		"[stop] Recip-e does not answer. You may dispense on the paper proof; keep it for your tarification office.",
+		"[info] 1 prescription still to be confirmed with Recip-e. This happens by itself.",
+		"[info] 2 prescriptions still to be confirmed with Recip-e. This happens by itself.",
+		"[warning] Attention: prescription RID was already dispensed elsewhere.",
+	},
+}
+
+// TestPrescriptions plays the day on virtual time, and looks into Recip-e when it is over: each prescription was delivered
+// once and archived by the pharmacy, but for the one that another pharmacy had.
 func TestPrescriptions(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	for _, lang := range notice.Langs() {
@@ -144,19 +173,70 @@ func TestPrescriptions(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				time.Sleep(time.Until(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)))
 				var out bytes.Buffer
+				var made []sandbox.Prescription
 				err := play(t.Context(), &out, lang, 20*time.Minute, func(ctx context.Context, s *stage) error {
 					err := prescriptionDay(ctx, s)
-					for i, p := range s.sb.Prescriptions() {
-						t.Log(i, p.Status, p.Deliveries, p.Executor)
+					made = s.sb.Prescriptions()
+					if s.counter.scan(ctx, "sale 8", "4006381333931") != nil || s.counter.scan(ctx, "sale 9", "BEP0ABCDEFGH") != nil {
+						t.Error("there is something to dispense where nothing was prescribed")
 					}
 					return err
 				})
 				if err != nil {
 					t.Fatal(err)
 				}
-				t.Log(out.String())
-				quiet(t, out.String())
+				text := regexp.MustCompile(`(?m)^   R[ée]f\. SBX-\d+\n`).ReplaceAllString(out.String(), "")
+				dispensed(t, made)
+				for _, p := range made {
+					text = strings.ReplaceAll(text, p.RID, "RID")
+				}
+				if want := told(dispensing[lang]); text != want {
+					t.Errorf("printed\n%s\nwant\n%s", text, want)
+				}
+				quiet(t, text)
 			})
 		})
 	}
+	left, err := os.ReadDir(os.Getenv("TMPDIR"))
+	if err != nil || len(left) != 0 {
+		t.Errorf("%d files left behind, %v", len(left), err)
+	}
+}
+
+func dispensed(t *testing.T, made []sandbox.Prescription) {
+	t.Helper()
+	if len(made) != 4 {
+		t.Fatalf("%d prescriptions", len(made))
+	}
+	for i, p := range made {
+		status, here := sandbox.Archived, p.Executor == made[0].Executor
+		if i == 2 {
+			status, here = sandbox.Delivered, !here
+		}
+		if p.Status != status || p.Deliveries != 1 || !here || p.Executor == "" {
+			t.Errorf("prescription %d is %s, delivered %d times", i+1, p.Status, p.Deliveries)
+		}
+	}
+}
+
+// told is what is printed. Tickets of the platform are left out.
+func told(n [4]string) string {
+	return strings.Join([]string{
+		"All is well.",
+		"sale 1: prescribed: Sampelium 10 mg, 1: 1 par jour",
+		"sale 1: confirmed",
+		"Recip-e fails.",
+		"sale 2: on the proof", "   " + n[0],
+		"sale 2: dispensed, to be confirmed", "   " + n[1],
+		"sale 3: on the proof", "   " + n[0],
+		"sale 3: dispensed, to be confirmed", "   " + n[2],
+		"All is well again, and the customer of sale 3 takes the same proof to another pharmacy.",
+		"sale 3: look at it: twice", "   " + n[3],
+		"sale 2: confirmed",
+		"sale 4: prescribed: Sampelium 10 mg, 1: 1 par jour",
+		"sale 4: confirmed",
+		"sale 3: not to be dispensed: Delivered", "   " + n[3],
+		"sale 8: this is not the barcode of a prescription",
+		"sale 9: not to be dispensed", "",
+	}, "\n")
 }
