@@ -30,6 +30,7 @@ const (
 	errAuthor  reason = "recipe: 4001013 the document is by another prescriber than the caller"
 	errExpiry  reason = "recipe: 500026 the document says no day of expiry"
 	errType    reason = "recipe: unknown type of prescription"
+	errOthers  reason = "recipe: the generation of 2021 knows nothing of other prescribers"
 )
 
 // document checks a request and makes the document of it, before anything else is done. It gives r its Reference.
@@ -58,6 +59,9 @@ func (p *Prescriber) document(r *CreateRequest, now time.Time) (*document, error
 	}
 	if err := protocol.CheckVision(protocol.Prescriber, r.Vision); err != nil {
 		return nil, err
+	}
+	if p.conf.Generation == protocol.Gen2021 && r.VisionOthers != "" {
+		return nil, errOthers
 	}
 	if p.conf.PrescriptionVersion != "" {
 		d.version = p.conf.PrescriptionVersion

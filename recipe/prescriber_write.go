@@ -36,7 +36,7 @@ func (p *Prescriber) SetFeedback(ctx context.Context, rid identity.RID, allowed 
 type Visibility struct {
 	// Vision is for pharmacies; nil leaves it as it is (generation of 2023 only).
 	Vision *protocol.Vision
-	// Others is for other prescribers; "" leaves it as it is.
+	// Others is for other prescribers; "" leaves it as it is. Anything else is refused in the generation of 2021.
 	Others protocol.VisionOthers
 	// PrescriptionVersion and ReferenceSourceVersion are sent with [WithVisionAdministrative] only.
 	PrescriptionVersion, ReferenceSourceVersion string
@@ -52,9 +52,9 @@ func (p *Prescriber) PutVision(ctx context.Context, rid identity.RID, v Visibili
 	q := question[*protocol.PutVisionResult]{
 		op: opVision, result: func() *protocol.PutVisionResult { return new(protocol.PutVisionResult) },
 		param: func(k protocol.Keyed) protocol.Param {
-			out := &protocol.PutVisionParam{RID: rid, Vision: v.Vision, Keyed: k}
+			out := &protocol.PutVisionParam{RID: rid, Vision: v.Vision, VisionOthers: v.Others, Keyed: k}
 			if p.conf.Generation == protocol.Gen2023 {
-				out.Type, out.VisionOthers = protocol.VisionTypePrescriber, v.Others
+				out.Type = protocol.VisionTypePrescriber
 			}
 			return out
 		},
