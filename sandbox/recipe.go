@@ -18,8 +18,9 @@ import (
 // "recipe-presc", the executor service is "recipe-exec", and everything at the alternate host is "recipe-direct".
 //
 // Of every request the signed message, the token's right to the role, the structure of the clear part and the seal are
-// checked; what is sealed is read leniently, in any order and under any namespace, as the real server binds it. The
-// sealed prescription is kept as it came: the sandbox could open it, and never does.
+// checked. What is sealed is bound and not validated, as the real server does it: its root must have the operation's name in
+// the role's namespace, fields stand in no namespace and in any order, and what is none is not seen (dossier 04 section 5,
+// checklist 1 and 2). The sealed prescription is kept as it came: the sandbox could open it, and never does.
 //
 // What the dossier does not know is decided so, and where a field of RecipeBehaviour says so can be changed:
 //
@@ -292,7 +293,7 @@ func (x *recipeCall) result() ([]byte, error) {
 
 // execute does what has to be done for every operation around the handler.
 func (x *recipeCall) execute() (recipeBody, *recipeRefusal) {
-	if x.param.Local() != x.op.param {
+	if !x.param.Is(nsRecipeSealed+string(x.role), x.op.param) {
 		return nil, x.refuse(recipeBadParam)
 	}
 	if r := x.oneself(); r != nil {

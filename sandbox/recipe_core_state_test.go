@@ -294,6 +294,8 @@ func TestRecipeVisionOfPrescribers(t *testing.T) {
 		"<patientId>1</patientId>", byPatient + "<status><status>Lost</status></status>", byPatient + `<between from="today"/>`,
 		byPatient + `<sortOptions><sortedBy attribute="name" order="ascending"/></sortOptions>`, byPatient + "<page><pageNumber>2</pageNumber></page>",
 		byPatient + `<sortOptions><sortedBy attribute="prescription-date" order="up"/></sortOptions>`,
+		byPatient + `<sortOptions><sorted attribute="prescription-date" order="descending"/></sortOptions>`,
+		byPatient + "<status/>", byPatient + "<status><state>Revoked</state></status>", byPatient + "<status>Revoked</status>",
 	} {
 		if _, code := w.rxCall(w.doctors[0], &rxRequest{role: recipePrescriber, op: "listPrescriptions", param: filter}); !strings.HasPrefix(code, "error.validation.") {
 			t.Errorf("%s: %s", filter, code)
@@ -311,6 +313,8 @@ func TestRecipeVisionOfPrescribers(t *testing.T) {
 		{0, "", "", "validation.vision", "", "open"},
 		{0, ` type="x"`, "<vision/>", "validation.vision", "", "open"},
 		{0, "", "<vision>everybody</vision>", "validation.vision", "", "open"},
+		{0, "", "<vision/><visionOtherPrescribers>locked</visionOtherPrescribers>", "validation.vision", "", "open"},
+		{0, "", `<vision xmlns="urn:x">locked</vision>`, "validation.vision", "", "open"},
 		{0, "", "<vision>locked</vision>", "100", "locked", "open"},
 		{0, ` type="prescriber"`, "<visionOtherPrescribers>locked</visionOtherPrescribers>", "100", "locked", "locked"},
 		{0, ` type="prescriber"`, "<vision></vision><visionOtherPrescribers>open</visionOtherPrescribers>", "100", "", "open"},

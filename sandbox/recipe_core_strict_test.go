@@ -48,9 +48,12 @@ func TestRecipeRefuses(t *testing.T) {
 		{"good", send(doctor, nil), "Success"},
 		{"no SOAPAction", send(doctor, func(q *rxRequest) { q.action = "-" }), "Success"},
 		{"no Id", send(doctor, func(q *rxRequest) { q.head = head + ` ProgramId="x"` }), "Success"},
-		{"another root namespace and order", send(doctor, func(q *rxRequest) {
-			q.space, q.param = "urn:x", "<more/><keyId xmlns=\"urn:y\">"+rxKeyID+"</keyId>"+strings.Replace(q.param, "<keyId>"+rxKeyID+"</keyId>", "", 1)
+		{"another order", send(doctor, func(q *rxRequest) {
+			q.param = "<more/><keyId>" + rxKeyID + "</keyId>" + strings.Replace(q.param, "<keyId>"+rxKeyID+"</keyId>", "", 1)
 		}), "Success"},
+		{"symmKey in a namespace", send(doctor, func(q *rxRequest) {
+			q.noKey, q.param = true, q.param+`<symmKey xmlns="`+nsRecipeSealed+`prescriber">`+b64(newRxKey())+"</symmKey>"
+		}), "SOA-03007"},
 		{"SOAPAction of another operation", send(doctor, func(q *rxRequest) { q.action = nsRecipe + ":revokePrescription" }), "SOA-03004"},
 		{"SOAPAction with a capital", send(doctor, func(q *rxRequest) { q.action = nsRecipe + ":CreatePrescription" }), "SOA-03004"},
 		{"listOpenRids with a small letter", w.rxSend(doctor, &rxRequest{
@@ -198,9 +201,22 @@ func TestRecipeCreateRefuses(t *testing.T) {
 			t.Errorf("%s: messages %v", tc.name, langs)
 		}
 	}
-	q := w.rxCreate(rxDraft{})
-	q.root = "revokePrescriptionParam"
-	if _, code := w.rxCall(w.doctors[0], q); code != recipeBadParam {
-		t.Errorf("another param: %s", code)
+	for name, tc := range map[string]struct {
+		change func(*rxRequest)
+		want   string
+	}{
+		"another param":          {func(q *rxRequest) { q.root = "revokePrescriptionParam" }, recipeBadParam},
+		"no namespace that is":   {func(q *rxRequest) { q.space = "urn:x" }, recipeBadParam},
+		"two slashes":            {func(q *rxRequest) { q.space = "http://services.recipe.be/prescriber" }, recipeBadParam},
+		"namespace of executors": {func(q *rxRequest) { q.space = nsRecipeSealed + string(recipeExecutor) }, recipeBadParam},
+		"key in a namespace": {func(q *rxRequest) {
+			q.param = strings.Replace(q.param, "<keyId>", `<keyId xmlns="`+nsRecipeSealed+`prescriber">`, 1)
+		}, recipeBadKey},
+	} {
+		q := w.rxCreate(rxDraft{})
+		tc.change(q)
+		if _, code := w.rxCall(w.doctors[0], q); code != tc.want {
+			t.Errorf("%s: %s, want %s", name, code, tc.want)
+		}
 	}
 }

@@ -45,20 +45,20 @@ type recipePageAsk struct {
 	bad     bool   // not a number, or not base64
 }
 
-// recipePageOf reads page and session of a param, by local names.
+// recipePageOf reads page and session of a param.
 func recipePageOf(param *xmltree.Node) recipePageAsk {
 	var ask recipePageAsk
 	for n := range param.Elements() {
-		switch n.Local() {
-		case "page":
+		switch {
+		case n.Is("", "page"):
 			for f := range n.Elements() {
-				if f.Local() != "pageNumber" {
+				if !f.Is("", "pageNumber") {
 					continue
 				}
 				number, err := strconv.Atoi(strings.TrimSpace(textOf(f)))
 				ask.given, ask.number, ask.bad = true, number, ask.bad || err != nil || number < 0
 			}
-		case "session":
+		case n.Is("", "session"):
 			raw, err := decodeBase64(textOf(n))
 			ask.session, ask.bad = string(raw), ask.bad || err != nil
 		}

@@ -179,7 +179,8 @@ func (x *recipeCall) setFlag(p *prescription) *recipeRefusal {
 	return nil
 }
 
-// putVisionByPrescriber is putVisionForPrescriber of either generation. What the 2023 form leaves out stays as it is.
+// putVisionByPrescriber is putVisionForPrescriber of either generation. What the 2023 form leaves out stays as it is. With
+// visionOtherPrescribers it is that form, which failed without the attribute type (dossier 04 11.3).
 func (x *recipeCall) putVisionByPrescriber() (recipeBody, *recipeRefusal) {
 	p, r := x.mine()
 	if r != nil {
@@ -193,7 +194,7 @@ func (x *recipeCall) putVisionByPrescriber() (recipeBody, *recipeRefusal) {
 	switch {
 	case r != nil:
 		return nil, r
-	case x.field("vision") == nil && others == "":
+	case x.field("vision") == nil && others == "", others != "" && typ == "":
 		return nil, x.refuse(recipeBadVision)
 	}
 	if x.field("vision") != nil {

@@ -121,10 +121,13 @@ func (x *recipeCall) selection() (func(*prescription) bool, *recipeRefusal) {
 	if n := x.field("status"); n != nil {
 		for c := range n.Elements() {
 			state := PrescriptionStatus(collapse(textOf(c)))
-			if !slices.Contains([]PrescriptionStatus{NotDelivered, InProcess, Delivered, Archived, Revoked, Expired}, state) {
+			if !c.Is("", "status") || !slices.Contains([]PrescriptionStatus{NotDelivered, InProcess, Delivered, Archived, Revoked, Expired}, state) {
 				return nil, x.refuse(recipeBadParam)
 			}
 			states = append(states, state)
+		}
+		if len(states) == 0 {
+			return nil, x.refuse(recipeBadParam)
 		}
 	}
 	created, ok1 := recipePeriod(x.field("between"))
@@ -174,7 +177,7 @@ func (x *recipeCall) sort(found []*prescription) *recipeRefusal {
 		order, _ := c.Attr("", "order")
 		down := order == "descending"
 		switch {
-		case !down && order != "ascending":
+		case !c.Is("", "sortedBy"), !down && order != "ascending":
 			return x.refuse(recipeBadParam)
 		case attribute == "reservation-modification-date":
 		case attribute != "prescription-date":

@@ -104,7 +104,7 @@ func (x *recipeCall) conflict(p *prescription) *recipeRefusal {
 	return r
 }
 
-// field is the first child of the param with that local name, in whatever namespace and place.
+// field is the first child of the param with that name, in no namespace and in whatever place.
 func (x *recipeCall) field(local string) *xmltree.Node { return recipeChild(x.param, local) }
 
 func recipeChild(n *xmltree.Node, local string) *xmltree.Node {
@@ -112,7 +112,7 @@ func recipeChild(n *xmltree.Node, local string) *xmltree.Node {
 		return nil
 	}
 	for c := range n.Elements() {
-		if c.Local() == local {
+		if c.Is("", local) {
 			return c
 		}
 	}
@@ -126,7 +126,7 @@ func (x *recipeCall) text(local string) string { return collapse(textOf(x.field(
 func (x *recipeCall) texts(local string) []string {
 	var out []string
 	for c := range x.param.Elements() {
-		if c.Local() == local {
+		if c.Is("", local) {
 			out = append(out, collapse(textOf(c)))
 		}
 	}
