@@ -22,9 +22,10 @@
 //     named after the scenarios there assert each row that it copies.
 //
 // What they do all day is [Traffic]: questions at the counter, logins, writes that must happen
-// once, letters, and looks into a mailbox. Without Options.Traffic a drill runs what its incident is about. Services of an incident that
-// the sandbox does not have are left out, and the report says so; when nothing is left of it, Run
-// fails with [ErrMissingService].
+// once, letters, looks into a mailbox, and prescriptions with the pharmacies that dispense them.
+// Without Options.Traffic a drill runs what its incident is about. Services of an incident that the
+// sandbox does not have are left out, and the report says so; when nothing is left of it, Run fails
+// with [ErrMissingService].
 //
 // The figures are counted where they arise: what a counter got by comparing the answer with
 // the question and with the sandbox's register, load and executions by the sandbox's own counters.

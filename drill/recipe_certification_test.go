@@ -237,30 +237,9 @@ func times(p sandbox.Prescription, s sandbox.PrescriptionStatus) (n int) {
 // t13Recipe: every answer of Recip-e is that to another question. None is shown, no number is logged, and the connections that
 // brought them are closed; what was created is found out.
 func (h *house) t13Recipe() {
-	var opened, closed atomic.Int64
-	var mu sync.Mutex
-	var log bytes.Buffer
-	watched := func(cfg *ehealth.Config) {
-		cfg.Logger = slog.New(slog.NewTextHandler(writer(func(b []byte) (int, error) {
-			mu.Lock()
-			defer mu.Unlock()
-			return log.Write(b)
-		}), &slog.HandlerOptions{Level: slog.LevelDebug}))
-		tr, ok := cfg.Transport.(*http.Transport)
-		if !ok {
-			h.Fatal("the sandbox's transport is of another type")
-		}
-		tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			c, err := h.s.Dial(ctx, network, addr)
-			if err != nil || !strings.HasPrefix(addr, "recipe") {
-				return c, err
-			}
-			opened.Add(1)
-			return &counted{Conn: c, closed: &closed}, nil
-		}
-	}
-	doctors := []*prescriptions{h.prescribing(0, watched), h.prescribing(1, watched)}
-	pharmacy := h.dispensing(0, watched)
+	w := &watched{h: h}
+	doctors := []*prescriptions{h.prescribing(0, w.configure), h.prescribing(1, w.configure)}
+	pharmacy := h.dispensing(0, w.configure)
 	var visits []*visit
 	for n := range 4 {
 		v := h.visitOf(n, fmt.Sprintf("before %d", n))
@@ -298,17 +277,9 @@ func (h *house) t13Recipe() {
 		})
 	}
 	wg.Wait()
-	hits := 0
-	for service, kinds := range h.s.State().Hits {
-		if strings.HasPrefix(service, "recipe") {
-			hits += kinds["misroute"]
-		}
-	}
-	if hits == 0 || unsure.Load()+security.Load() == 0 {
-		h.Fatalf("%d answers swapped, %d and %d noticed", hits, unsure.Load(), security.Load())
-	}
-	if got := int(closed.Load()); got < min(hits, int(opened.Load())) {
-		h.Errorf("%d answers swapped, %d connections opened, %d closed", hits, opened.Load(), got)
+	hits := w.swapped()
+	if unsure.Load()+security.Load() == 0 {
+		h.Errorf("%d answers swapped, none noticed", hits)
 	}
 	for _, heal := range heals {
 		heal()
@@ -320,19 +291,71 @@ func (h *house) t13Recipe() {
 			h.Errorf("%d: in the end %v, %d exist: %v", n, o.State, len(exist), err)
 		}
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	if log.Len() == 0 {
-		h.Error("nothing was logged")
+	w.silent(visits)
+	h.Logf("%d answers swapped, %d creates unsure and settled, %d answers refused, %d connections opened, %d closed", hits, unsure.Load(), security.Load(), w.opened.Load(), w.closed.Load())
+}
+
+// watched keeps the log of programs, and counts their connections to Recip-e.
+type watched struct {
+	h              *house
+	opened, closed atomic.Int64
+
+	mu  sync.Mutex
+	log bytes.Buffer
+}
+
+func (w *watched) configure(cfg *ehealth.Config) {
+	cfg.Logger = slog.New(slog.NewTextHandler(writer(func(b []byte) (int, error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.log.Write(b)
+	}), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	tr, ok := cfg.Transport.(*http.Transport)
+	if !ok {
+		w.h.Fatal("the sandbox's transport is of another type")
+	}
+	tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := w.h.s.Dial(ctx, network, addr)
+		if err != nil || !strings.HasPrefix(addr, "recipe") {
+			return c, err
+		}
+		w.opened.Add(1)
+		return &counted{Conn: c, closed: &w.closed}, nil
+	}
+}
+
+// swapped is how many answers of Recip-e were. The connections that brought them must be closed.
+func (w *watched) swapped() (hits int) {
+	w.h.Helper()
+	for service, kinds := range w.h.s.State().Hits {
+		if strings.HasPrefix(service, "recipe") {
+			hits += kinds["misroute"]
+		}
+	}
+	if hits == 0 {
+		w.h.Error("no answer was swapped")
+	}
+	if got := int(w.closed.Load()); got < min(hits, int(w.opened.Load())) {
+		w.h.Errorf("%d answers swapped, %d connections opened, %d closed", hits, w.opened.Load(), got)
+	}
+	return hits
+}
+
+// silent sees that the log names nobody and nothing.
+func (w *watched) silent(visits []*visit) {
+	w.h.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.log.Len() == 0 {
+		w.h.Error("nothing was logged")
 	}
 	for _, v := range visits {
 		for _, secret := range []string{v.patient.SSIN.Reveal(), v.rid, medicines[v.medicine].name} {
-			if secret != "" && strings.Contains(log.String(), secret) {
-				h.Error("the log names a patient, a prescription or a medicine")
+			if secret != "" && strings.Contains(w.log.String(), secret) {
+				w.h.Error("the log names a patient, a prescription or a medicine")
 			}
 		}
 	}
-	h.Logf("%d answers swapped, %d creates unsure and settled, %d answers refused, %d connections opened, %d closed", hits, unsure.Load(), security.Load(), opened.Load(), closed.Load())
 }
 
 // t17Recipe: the identity of Recip-e moves, as in INC-2026-02-04-ETK, and back. Each time one question per name, then success.

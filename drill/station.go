@@ -69,3 +69,12 @@ func (st station) keys() (*keystore.Store, error) {
 	}
 	return keystore.Load(file, "drill")
 }
+
+// doctor finds the n-th doctor of a sandbox.
+func doctor(s *sandbox.Sandbox, n int) (station, error) {
+	p := s.Person(identity.Doctor, n)
+	if p == nil {
+		return station{}, errNobody
+	}
+	return atPractice(p), nil
+}
