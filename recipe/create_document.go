@@ -45,7 +45,7 @@ func (p *Prescriber) document(r *CreateRequest, now time.Time) (*document, error
 	if err != nil {
 		return nil, err
 	}
-	if !author.SameBase(p.who.NIHII) {
+	if !p.who.Quality.IsOrganisation() && !author.SameBase(p.who.NIHII) { // a hospital sends for its prescribers
 		return nil, errAuthor
 	}
 	if d.patient.IsZero() {
