@@ -37,6 +37,8 @@ func (r reason) SafeError() string { return string(r) }
 var (
 	// ErrPaperGiven: paper was given for this reference, so there must be no electronic prescription.
 	ErrPaperGiven error = reason("recipe: paper was given instead")
+	// ErrNotYet: nobody knows yet whether there is an electronic prescription.
+	ErrNotYet error = reason("recipe: not known yet whether there is an electronic prescription")
 	// ErrAnswer: Recip-e answered something else than its protocol says.
 	ErrAnswer error = reason("recipe: answer cannot be read")
 	// ErrNoRID: Recip-e says that it created a prescription and not which.

@@ -259,6 +259,3 @@ func (h paperHandler) surplus(ctx context.Context, box *outbox.Box, id outbox.ID
 	}
 	return json.Marshal(paperAnswer{At: time.Now().Round(0), Surplus: a.RID})
 }
-
-// ErrNotYet: nobody knows yet whether there is an electronic prescription.
-const ErrNotYet reason = "recipe: not known yet whether there is an electronic prescription"
