@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/ehealth-continuity/ehealth/identity"
@@ -66,31 +65,37 @@ func (d *rxDesk) work(ctx context.Context) error {
 	}
 	work, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	var side sync.WaitGroup
-	var through atomic.Bool
-	var drained error
-	side.Go(func() {
-		for work.Err() == nil && drained == nil {
-			all := through.Load()
-			if drained = d.box.Drain(work, nil); work.Err() != nil {
-				drained = nil // a read that was cut off
-			}
-			if all {
-				return
-			}
-			time.Sleep(5 * time.Millisecond)
-		}
-	})
+	run, stop := context.WithCancel(work)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- d.box.Run(run) }()
 	err := d.tasks(work)
-	through.Store(true)
-	side.Wait()
-	if err := errors.Join(err, drained); err != nil || !w.Finish {
+	if err == nil {
+		err = d.idle(work)
+	}
+	stop()
+	if err := errors.Join(err, <-ended); err != nil || !w.Finish {
 		return err
 	}
 	if work.Err() != nil {
 		return fmt.Errorf("the work was not finished within %v, left %s", limit, d.left(ctx))
 	}
 	return d.account(ctx)
+}
+
+// idle waits until nothing waits in the box any more, or the time is over.
+func (d *rxDesk) idle(work context.Context) error {
+	for work.Err() == nil {
+		c, err := d.box.Stats(work)
+		if work.Err() != nil {
+			return nil // a read that was cut off
+		}
+		if err != nil || c.Open() == 0 {
+			return err
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return nil
 }
 
 // tasks does some beside each other, and at the end of a campaign each until it is settled.
@@ -168,6 +173,9 @@ func (d *rxDesk) task(work context.Context, t *rxTask) (again bool, err error) {
 	case taskRevoke:
 		err = d.prescriber.QueueRevoke(ctx, rid, identity.Hide("not needed"))
 	}
+	if err != nil && over(ctx) && !errors.Is(err, outbox.ErrQueued) && !errors.Is(err, outbox.ErrUnknown) {
+		return true, nil
+	}
 	return d.accepted(t, err)
 }
 
@@ -213,7 +221,7 @@ func (d *rxDesk) create(ctx, work context.Context, t *rxTask) (again bool, err e
 		return d.unsure(work, t, req)
 	case errors.As(err, &not):
 		return d.paper(work, t)
-	case passing(err):
+	case passing(err), over(ctx):
 		return true, nil
 	}
 	return false, err
@@ -243,7 +251,7 @@ func ignore(error) error { return nil }
 
 // paper asks whether paper may be given.
 func (d *rxDesk) paper(work context.Context, t *rxTask) (again bool, err error) {
-	ctx, cancel := context.WithTimeout(work, rxPatience)
+	ctx, cancel := context.WithTimeout(work, paperPatience)
 	defer cancel()
 	fail.Point("paper.before")
 	_, err = d.prescriber.Paper(ctx, t.Ref)
@@ -260,10 +268,19 @@ func (d *rxDesk) paper(work context.Context, t *rxTask) (again bool, err error) 
 		d.created(t, e.RID)
 		return false, nil
 	}
-	if passing(err) {
+	if passing(err) || over(ctx) {
 		return true, nil
 	}
 	return false, err
+}
+
+// paperPatience is longer: the line may be on loan to a process that was killed.
+const paperPatience = 2 * lease
+
+// over tells that the time of a call is over, or as good as.
+func over(ctx context.Context) bool {
+	end, ok := ctx.Deadline()
+	return ok && time.Until(end) < 100*time.Millisecond
 }
 
 // deliver does what a pharmacy does that has the patient at the counter.

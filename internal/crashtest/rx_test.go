@@ -27,7 +27,7 @@ func TestCarelessIsFound(t *testing.T) {
 		t.Skip("kills processes for a while")
 	}
 	t.Parallel()
-	sum, _, err := prescriptions(t.Output(), t.TempDir(), 3, 1, 1, "recipe-presc 0 to_end lost_ack p=0.6\nrecipe-direct 0 to_end lost_ack p=0.6", true)
+	sum, _, err := prescriptions(t.Output(), t.TempDir(), 6, 2, 1, "recipe-presc 0 to_end lost_ack p=0.6\nrecipe-direct 0 to_end lost_ack p=0.6", true)
 	if err == nil || sum.Doubled+sum.Rx.Both+sum.Rx.Ghosts == 0 {
 		t.Errorf("doubled %d, both %d, ghosts %d: %v", sum.Doubled, sum.Rx.Both, sum.Rx.Ghosts, err)
 	}

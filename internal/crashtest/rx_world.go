@@ -61,7 +61,7 @@ var rxServices = []string{"recipe-presc", "recipe-exec", "recipe-direct"}
 
 // misprescribe makes Recip-e behave as faults say; lists have what is new a little later.
 func (p *platform) misprescribe(faults string) error {
-	p.SetRecipe(sandbox.RecipeBehaviour{ListLag: lag, PageSize: 2})
+	p.SetRecipe(sandbox.RecipeBehaviour{ListLag: lag})
 	sc, err := sandbox.ParseScript(faults)
 	if err != nil {
 		return err
