@@ -28,7 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestRun(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	var out bytes.Buffer
-	if err := run(t.Context(), &out); err != nil {
+	if err := run(t.Context(), &out, desk{lang: notice.EN}); err != nil {
 		t.Fatal(err)
 	}
 	want := "new: Result 1: haemoglobin 13.2 g/dl\nletter of visit 1: accepted\nletter of visit 2: 1 message is waiting and will be sent by itself. Urgent? Please phone.\n"
@@ -131,7 +131,7 @@ type day struct {
 func (d *day) open() {
 	d.t.Helper()
 	var err error
-	if d.p, err = openPractice(d.t.Context(), d.cfg); err != nil {
+	if d.p, err = openPractice(d.t.Context(), d.cfg, desk{lang: notice.EN}); err != nil {
 		d.t.Fatal(err)
 	}
 }

@@ -12,19 +12,20 @@ import (
 	"github.com/ehealth-continuity/ehealth/resilience/outbox"
 )
 
-// practice is what a patient record needs of eHealthBox.
+// practice is what a patient record needs of eHealthBox and Recip-e.
 type practice struct {
 	platform *ehealth.Platform
 	archive  *archive
+	desk     desk
 
 	mu     sync.Mutex
 	screen []notice.ID // what the person was told beside the answers, newest last
 }
 
 // openPractice opens the platform. It succeeds while everything is down, and goes on with what waits.
-func openPractice(ctx context.Context, cfg ehealth.Config) (*practice, error) {
-	p := &practice{}
-	cfg.Mail = &ehealth.Mail{}
+func openPractice(ctx context.Context, cfg ehealth.Config, at desk) (*practice, error) {
+	p := &practice{desk: at}
+	cfg.Mail, cfg.Recipe = &ehealth.Mail{}, &ehealth.Recipe{}
 	cfg.Outbox = &ehealth.Outbox{OnEvent: func(e ehealth.QueueEvent) { p.show(e.Notice) }}
 	var err error
 	if p.archive, err = openArchive(filepath.Join(cfg.DataDir, "archive")); err != nil {
@@ -39,7 +40,7 @@ func openPractice(ctx context.Context, cfg ehealth.Config) (*practice, error) {
 // Close keeps what waits.
 func (p *practice) Close() error { return p.platform.Close() }
 
-// show is where a real program shows a message, n.Text(notice.NL), until the person has seen it.
+// show is where a real program shows a message, n.Text(p.desk.lang), until the person has seen it.
 func (p *practice) show(n notice.Notice) {
 	if n.IsZero() {
 		return
@@ -80,7 +81,7 @@ func (p *practice) write(ctx context.Context, visit string, to ehbox.BoxID, text
 		return sent.State.String(), nil
 	case errors.Is(err, outbox.ErrQueued), errors.Is(err, outbox.ErrUnknown): // it goes by itself, or is being found out
 		if n, ok := notice.FromError(err, notice.EHealthBox); ok {
-			return n.Text(notice.EN), nil
+			return n.Text(p.desk.lang), nil
 		}
 		return sent.State.String(), nil
 	case errors.As(err, &absent): // ask whom to send it to; see ehbox.Letter.Despite
