@@ -23,6 +23,7 @@ func TestPage(t *testing.T) {
 	}
 	write(boltStore, 11)
 	write(pgStore, 22)
+	write(rxStore, 44)
 	write(boltStore, 33)
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -30,8 +31,8 @@ func TestPage(t *testing.T) {
 	}
 	page := string(b)
 	for want, n := range map[string]int{
-		"# Figures\n\nText.\n": 1, "## Figures 6 and 7": 1, "### bbolt": 1, "### PostgreSQL": 1, "| 12.5 % |": 2, "seed 7": 2,
-		"put.before 11": 0, "put.before 22": 1, "put.before 33": 1,
+		"# Figures\n\nText.\n": 1, "## Figures 6 and 7": 1, "### bbolt": 1, "### PostgreSQL": 1, "### Prescriptions": 1, "| 12.5 % |": 3, "seed 7": 3,
+		"put.before 11": 0, "put.before 22": 1, "put.before 33": 1, "put.before 44": 1, "**ghosts**": 1,
 	} {
 		if got := strings.Count(page, want); got != n {
 			t.Errorf("%q stands there %d times, want %d:\n%s", want, got, n, page)
