@@ -99,7 +99,7 @@ var expressions = []string{
 	"substring-after('a-b-c', '-')", "substring-before('abc', 'x')", "substring-after('abc', 'x')", "substring('12345', 2, 3)",
 	"substring('12345', 1.5, 2.6)", "substring('12345', 0, 3)", "substring('12345', 0 div 0, 3)", "substring('12345', -42, 1 div 0)",
 	"substring('12345', 2)", "translate('bar', 'abc', 'AB')", "translate('--aaa--', 'abc-', 'ABC')", "normalize-space('  a   b ')",
-	"string-length('héé')", "string-length('')", "boolean('false')", "boolean(0)",
+	"string-length('héé')", "string-length('a😀𝒜')", "string-length('')", "boolean('false')", "boolean(0)",
 	"count(//item)", "count(//cd)", "count(//*)", "count(//@S)", "count(//text())", "count(//node())", "count(/)", "count(/*)", "count(.)",
 	"//item[2]/id", "(//item)[2]/id", "//item[last()]/id", "//item[position() > 2]/id", "//item[position() = last()]/id", "//cd[1]",
 	"//item/*[1]", "//item/*[last()]", "//item[id = '3']/id", "//item[quantity]/id", "//item[not(quantity)]/id", "//item[quantity][2]/id",

@@ -140,6 +140,7 @@ var mutants = []mutant{
 	{"source without version", `<version>SAMPLE</version>`, ``, []int{81}, false},
 
 	// What only the schema forbids.
+	{"three codes of a way to reach somebody", tel, strings.Replace(tel, `<telecomnumber>`, `<cd S="CD-TELECOM" SV="1.0">mobile</cd><telecomnumber>`, 1), nil, true},
 	{"date and time exchanged", `<date>2030-01-15</date><time>09:30:00</time><sender>`, `<time>09:30:00</time><date>2030-01-15</date><sender>`, nil, true},
 	{"source before the recipient", `<recipient>`, `<externalsource><source><cd S="CD-EXTERNALSOURCE" SV="1.0">x</cd></source></externalsource><recipient>`, []int{79, 80}, true},
 	{"time of day", `<time>09:30:00</time><sender>`, `<time>9:30</time><sender>`, nil, true},

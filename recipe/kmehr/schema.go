@@ -118,6 +118,8 @@ func (t *complexType) readElement(token string) particle {
 		t.types[name] = typ
 		t.order = append(t.order, name)
 		t.single[name] = p.max == 1
+	} else {
+		t.single[name] = false // it stands twice
 	}
 	return p.finish()
 }

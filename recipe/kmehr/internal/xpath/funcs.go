@@ -3,7 +3,7 @@ package xpath
 import (
 	"math"
 	"strings"
-	"unicode/utf8"
+	"unicode/utf16"
 )
 
 // maxText bounds what string functions build: concat in concat grows without limit otherwise.
@@ -41,13 +41,11 @@ var functions = map[string]function{
 		}
 		return vNum(toNumber(s.item.text()))
 	}, false},
-	"floor":   {1, 1, func(_ *run, _ scope, a []Value) Value { return vNum(math.Floor(a[0].Number())) }, false},
-	"ceiling": {1, 1, func(_ *run, _ scope, a []Value) Value { return vNum(math.Ceil(a[0].Number())) }, false},
-	"round":   {1, 1, func(_ *run, _ scope, a []Value) Value { return vNum(round(a[0].Number())) }, false},
-	"string":  {0, 1, func(_ *run, s scope, a []Value) Value { return vText(first(s, a)) }, false},
-	"string-length": {0, 1, func(_ *run, s scope, a []Value) Value {
-		return vNum(float64(utf8.RuneCountInString(first(s, a))))
-	}, false},
+	"floor":           {1, 1, func(_ *run, _ scope, a []Value) Value { return vNum(math.Floor(a[0].Number())) }, false},
+	"ceiling":         {1, 1, func(_ *run, _ scope, a []Value) Value { return vNum(math.Ceil(a[0].Number())) }, false},
+	"round":           {1, 1, func(_ *run, _ scope, a []Value) Value { return vNum(round(a[0].Number())) }, false},
+	"string":          {0, 1, func(_ *run, s scope, a []Value) Value { return vText(first(s, a)) }, false},
+	"string-length":   {0, 1, func(_ *run, s scope, a []Value) Value { return vNum(units(first(s, a))) }, false},
 	"normalize-space": {0, 1, func(_ *run, s scope, a []Value) Value { return vText(normalize(first(s, a))) }, false},
 	"name":            {0, 1, localName, true},
 	"local-name":      {0, 1, localName, true},
@@ -71,6 +69,16 @@ var functions = map[string]function{
 	"substring": {2, 3, substring, false},
 	"translate": {3, 3, translate, false},
 	"concat":    {2, -1, concat, false},
+}
+
+// units counts as Java does, in units of 16 bits: the specification counts characters, but the rules are those of the official
+// module, whose XPath is the JDK's.
+func units(s string) float64 {
+	n := 0
+	for _, c := range s {
+		n += max(1, utf16.RuneLen(c))
+	}
+	return float64(n)
 }
 
 func sum(r *run, _ scope, a []Value) Value {
