@@ -33,6 +33,9 @@ func (c *client) open(ctx context.Context) (*ehealth.Platform, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
+	if cfg.Caller.Quality == "" && !cfg.Caller.SSIN.IsZero() && cfg.Recipe == nil {
+		cfg.Recipe = &ehealth.Recipe{} // a patient, who has prescriptions and nothing else
+	}
 	p, err := ehealth.Open(ctx, cfg)
 	if err != nil {
 		return nil, usageError{err}
@@ -99,6 +102,8 @@ type insurabilityCmd struct {
 	client
 }
 
+var errPatient = errors.New("patients may not ask whether somebody is insured")
+
 // insurabilityResult is what the person at the counter needs, without the patient's name and number.
 type insurabilityResult struct {
 	Source       string                `json:"source"`
@@ -136,6 +141,9 @@ func (c *insurabilityCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer p.Close()
+	if p.Insurability == nil {
+		return usageError{errPatient}
+	}
 	a, err := p.Insurability.Check(ctx, q)
 	if err != nil {
 		if fe, ok := errors.AsType[*fault.Error](err); a != nil && ok && !c.JSON && fe.Notice != a.Notice {

@@ -26,6 +26,7 @@ func TestToken(t *testing.T) {
 		{"", "urn:be:fgov:person:ssin:ehealth:1.0:doctor:nihii11"},
 		{"nurse", "urn:be:fgov:person:ssin:ehealth:1.0:nihii:nurse:nihii11"},
 		{"pharmacist", "urn:be:fgov:ehealth:1.0:pharmacy:nihii-number:recognisedpharmacy:boolean"},
+		{"patient", "urn:be:fgov:person:ssin"},
 	} {
 		t.Run("as "+c.role, func(t *testing.T) {
 			r := as(t, c.role, "token")
@@ -204,6 +205,7 @@ func TestUsage(t *testing.T) {
 		{"addresses without TLS", []string{"token", "--config", plain}},
 		{"unknown incident", []string{"drill", "INC-1999"}},
 		{"two patients", []string{"insurability", insured, "15073199817", "--config", config}},
+		{"a patient asks", []string{"insurability", insured, "--config", config, "--as", "patient"}},
 		{"number for a command", []string{insured}},
 		{"number for a file", []string{"insurability", insured, "--config", insured}},
 		{"number for a flag", []string{"insurability", "--" + insured, "--config", config}},
