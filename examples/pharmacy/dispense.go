@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/ehealth-continuity/ehealth"
 	"github.com/ehealth-continuity/ehealth/identity"
 	"github.com/ehealth-continuity/ehealth/recipe"
 	"github.com/ehealth-continuity/ehealth/resilience/notice"
@@ -68,17 +67,20 @@ func (c *counter) dispense(ctx context.Context, d recipe.Dispensing) {
 	case errors.Is(err, outbox.ErrQueued), errors.Is(err, outbox.ErrUnknown):
 		c.say("%s: dispensed, to be confirmed", d.Reference)
 		c.proofs = append(c.proofs, d.Reference)
-	case done != nil: // a conflict: another pharmacy was faster, or the prescription was revoked
-		c.say("%s: not to be dispensed: %s", d.Reference, done.Report.Conflict)
-	default: // not even kept
-		e, _ := errors.AsType[*ehealth.Error](err)
-		c.say("%s: keep the proof, and confirm this sale by hand: %v", d.Reference, e)
+	case done == nil: // not even kept
+		c.say("%s: keep the proof, and confirm this sale by hand: %v", d.Reference, err)
 		return
 	}
 	for _, n := range done.Notices {
-		if n.ID() != notice.IDRxProof { // shown already
+		if n.ID() == notice.IDRxLater {
 			c.show(n)
 		}
+	}
+	if done.Report == nil {
+		return
+	}
+	if err := c.read(ctx, *done.Report); err != nil { // it stays where it is, for the next look
+		c.say("%s: %v", d.Reference, err)
 	}
 }
 
@@ -111,8 +113,8 @@ func (c *counter) settle(ctx context.Context) error {
 	return nil
 }
 
-// reports shows what a person must look at: conflicts, and medicines that are not those that were prescribed. Reports outlive
-// the program, so it is called at its start too, until somebody has read them.
+// reports shows what a person must look at: conflicts, and medicines that are not those that were prescribed, by sale. Reports
+// outlive the program, until somebody has read them, so it is called when the program starts too.
 func (c *counter) reports(ctx context.Context) (sales []string, err error) {
 	var all []recipe.Report
 	for r, err := range c.platform.Recipe.Dispenser.Reports(ctx) {
@@ -123,18 +125,26 @@ func (c *counter) reports(ctx context.Context) (sales []string, err error) {
 	}
 	for _, r := range all {
 		sales = append(sales, r.Reference)
-		switch {
-		case r.Conflict != 0:
-			c.say("%s: look at it: %s", r.Reference, r.Conflict)
-		default:
-			c.say("%s: confirmed, but look at it: %d differences", r.Reference, len(r.Difference))
-		}
-		if !r.Notice.IsZero() {
-			c.show(r.Notice)
-		}
-		if err := c.platform.Recipe.Dispenser.Acknowledge(ctx, r); err != nil {
+		if err := c.read(ctx, r); err != nil {
 			return nil, err
 		}
 	}
 	return sales, nil
+}
+
+// read shows a report. In a real program the person says when it was read.
+func (c *counter) read(ctx context.Context, r recipe.Report) error {
+	if r.Conflict != 0 {
+		c.say("%s: look at it: not confirmed: %s", r.Reference, r.Conflict)
+	}
+	for _, d := range r.Difference {
+		c.say("%s: look at it: confirmed, with a difference: %s", r.Reference, d.Kind)
+	}
+	if r.Alarm != "" || r.Unread != "" {
+		c.say("%s: look at it: ask the prescriber: the prescription could not be compared", r.Reference)
+	}
+	if !r.Notice.IsZero() {
+		c.show(r.Notice)
+	}
+	return c.platform.Recipe.Dispenser.Acknowledge(ctx, r)
 }

@@ -76,8 +76,13 @@ func open(ctx context.Context, cfg ehealth.Config, lang notice.Lang, out io.Writ
 		}
 	}}
 	var err error
-	c.platform, err = ehealth.Open(ctx, cfg)
-	return c, err
+	if c.platform, err = ehealth.Open(ctx, cfg); err != nil {
+		return nil, err
+	}
+	if _, err = c.reports(ctx); err != nil { // of before the restart
+		return nil, errors.Join(err, c.platform.Close())
+	}
+	return c, nil
 }
 
 // serve asks about one customer, and always has something to show within five seconds.

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ehealth-continuity/ehealth/recipe"
 	"github.com/ehealth-continuity/ehealth/resilience/notice"
 	"github.com/ehealth-continuity/ehealth/sandbox"
 )
@@ -180,6 +181,19 @@ func TestPrescriptions(t *testing.T) {
 					if s.counter.scan(ctx, "sale 8", "4006381333931") != nil || s.counter.scan(ctx, "sale 9", "BEP0ABCDEFGH") != nil {
 						t.Error("there is something to dispense where nothing was prescribed")
 					}
+					more, perr := s.prescribe(ctx, 5) // the first four are known
+					if perr != nil || len(s.sb.Prescriptions()) != 5 {
+						t.Fatalf("%d prescriptions, %v", len(s.sb.Prescriptions()), perr)
+					}
+					d := s.counter.scan(ctx, "sale 10", more[4])
+					if d == nil {
+						t.Fatal("nothing to dispense")
+					}
+					d.Items = []recipe.DispensedItem{{CNK: product, Quantity: 2}}
+					s.counter.dispense(ctx, *d)
+					if again, rerr := s.counter.reports(ctx); rerr != nil || len(again) > 0 {
+						t.Errorf("%v, %v", again, rerr)
+					}
 					return err
 				})
 				if err != nil {
@@ -231,12 +245,15 @@ func told(n [4]string) string {
 		"sale 3: on the proof", "   " + n[0],
 		"sale 3: dispensed, to be confirmed", "   " + n[2],
 		"All is well again, and the customer of sale 3 takes the same proof to another pharmacy.",
-		"sale 3: look at it: twice", "   " + n[3],
+		"sale 3: look at it: not confirmed: twice", "   " + n[3],
 		"sale 2: confirmed",
 		"sale 4: prescribed: Sampelium 10 mg, 1: 1 par jour",
 		"sale 4: confirmed",
 		"sale 3: not to be dispensed: Delivered", "   " + n[3],
 		"sale 8: this is not the barcode of a prescription",
-		"sale 9: not to be dispensed", "",
+		"sale 9: not to be dispensed",
+		"sale 10: prescribed: Sampelium 10 mg, 1: 1 par jour",
+		"sale 10: confirmed",
+		"sale 10: look at it: confirmed, with a difference: quantity", "",
 	}, "\n")
 }
