@@ -256,6 +256,7 @@ func TestKMEHRAgainstJudges(t *testing.T) {
 		t.Fatal(err)
 	}
 	good, bad, refused := 0, 0, 0
+	var written [][]byte
 	for i, d := range docs {
 		m, err := kmehr.Parse(d)
 		if err != nil {
@@ -279,11 +280,34 @@ func TestKMEHRAgainstJudges(t *testing.T) {
 				t.Errorf("document %d, %s rules: the JDK says %v, we say %v\n%s", i, name, numbers(broken[i]), numbers(got), show(t, i, d))
 			}
 		}
-		if len(broken[i]) == 0 && valid[i] {
-			good++
-		} else {
+		if len(broken[i]) > 0 || !valid[i] {
 			bad++
+			continue
 		}
+		good++
+		again, err := kmehr.Write(m.Prescription())
+		if err != nil { // the rules let empty names and empty contents pass, which we do not write
+			if !errors.As(err, new(*kmehr.InvalidError)) || i < originals {
+				t.Errorf("document %d cannot be written again: %v\n%s", i, err, show(t, i, d))
+			}
+			continue
+		}
+		if back, err := kmehr.Parse(again); err != nil || back.Digest() != m.Digest() {
+			t.Errorf("document %d loses something medical when it is read and written again (%v)\n%s", i, err, show(t, i, d))
+		}
+		written = append(written, again)
+	}
+	schema := recipeXSD(t, "conf", "XSD", "xsd-kmehr-1.28.0", "ehealth-kmehr", "XSD", "kmehr_elements-1_28.xsd")
+	if i := slices.Index(validByXSD(t, schema, written), false); i >= 0 {
+		t.Errorf("written again, good document %d is not valid", i)
+	}
+	for i, b := range brokenByJDK(t, rules, written...) {
+		if len(b) > 0 {
+			t.Errorf("written again, good document %d breaks %s", i, numbers(b))
+		}
+	}
+	if len(written) < good*8/10 {
+		t.Errorf("%d of %d good documents were written again", len(written), good)
 	}
 	if good < originals || bad < kmehrMutants/2 {
 		t.Errorf("%d good documents, %d bad ones", good, bad)
