@@ -163,21 +163,19 @@ func (r *Prescriptions) observe(e outbox.Event) {
 
 // queued says how the writes of prescribers and pharmacies are sent.
 func (r *Prescriptions) queued() (out []Queued) {
+	add := func(all []recipe.Handler, waiting func(int) notice.Notice, tell func(outbox.Event) notice.Notice) {
+		for _, k := range all {
+			out = append(out, Queued{
+				Kind: k.Kind, Handler: k.Handler, Policy: k.Policy, Service: k.Service, Name: notice.RecipE, Waiting: waiting, Tell: tell,
+			})
+		}
+	}
 	switch {
 	case r == nil:
 	case r.Prescriber != nil:
-		for _, k := range r.Prescriber.Handlers() {
-			out = append(out, Queued{
-				Kind: k.Kind, Handler: k.Handler, Policy: k.Policy, Service: k.Service, Name: notice.RecipE, Tell: prescribed,
-			})
-		}
+		add(r.Prescriber.Handlers(), nil, prescribed)
 	case r.Dispenser != nil:
-		for _, k := range r.Dispenser.Handlers() {
-			out = append(out, Queued{
-				Kind: k.Kind, Handler: k.Sender, Policy: k.Policy, Service: recipe.ServiceExecutor, Name: notice.RecipE,
-				Waiting: notice.PrescriptionsPending,
-			})
-		}
+		add(r.Dispenser.Handlers(), notice.PrescriptionsPending, nil)
 	}
 	return out
 }

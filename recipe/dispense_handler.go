@@ -46,36 +46,23 @@ func FeedbackPolicy() outbox.Policy {
 	return outbox.Policy{Class: resilience.UnsafeWrite, Tries: feedbackTries}
 }
 
-// KindHandler is one kind of items with who sends it, and how.
-type KindHandler struct {
-	Kind   outbox.Kind
-	Sender outbox.Sender
-	Policy outbox.Policy
-}
-
 // Handlers are all kinds of a Dispenser, for outboxes that are put together otherwise than with [Dispenser.Handle].
-func (d *Dispenser) Handlers() []KindHandler {
-	out := []KindHandler{{KindFeedback, outbox.SendFunc(d.sendFeedback), FeedbackPolicy()}}
+func (d *Dispenser) Handlers() []Handler {
+	out := []Handler{{KindFeedback, outbox.SendFunc(d.sendFeedback), FeedbackPolicy(), ServiceExecutor}}
 	for k, g := range map[outbox.Kind]goal{KindDeliver: goalDelivered, KindArchive: goalArchived, KindUndeliver: goalNotDelivered} {
-		out = append(out, KindHandler{k, d.marker(g), DispensePolicy()})
+		out = append(out, Handler{k, d.marker(g), DispensePolicy(), ServiceExecutor})
 	}
 	// What is only kept is done when somebody releases it by hand.
 	for _, k := range []outbox.Kind{KindReport, kindKeptRecord} {
-		out = append(out, KindHandler{k, outbox.SendFunc(func(context.Context, outbox.Item, outbox.Attempt) (outbox.Answer, error) {
+		out = append(out, Handler{k, outbox.SendFunc(func(context.Context, outbox.Item, outbox.Attempt) (outbox.Answer, error) {
 			return nil, nil
-		}), DispensePolicy()})
+		}), DispensePolicy(), ""})
 	}
-	return append(out, KindHandler{KindDispense, outbox.SendFunc(d.sendDispensing), DispensePolicy()})
+	return append(out, Handler{KindDispense, outbox.SendFunc(d.sendDispensing), DispensePolicy(), ServiceExecutor})
 }
 
 // Handle are the options that make an outbox work for the Dispenser.
-func (d *Dispenser) Handle() []outbox.Option {
-	var out []outbox.Option
-	for _, h := range d.Handlers() {
-		out = append(out, outbox.Handle(h.Kind, h.Sender, h.Policy))
-	}
-	return out
-}
+func (d *Dispenser) Handle() []outbox.Option { return handle(d.Handlers()) }
 
 // unreadable parks an item that cannot be made into a message.
 func (d *Dispenser) unreadable(err error) error { return d.invalid(err) }

@@ -45,9 +45,11 @@ func (p *Prescriber) Handlers() []Handler {
 }
 
 // Handle are the options that make an outbox do the work of this prescriber.
-func (p *Prescriber) Handle() []outbox.Option {
+func (p *Prescriber) Handle() []outbox.Option { return handle(p.Handlers()) }
+
+func handle(all []Handler) []outbox.Option {
 	var out []outbox.Option
-	for _, h := range p.Handlers() {
+	for _, h := range all {
 		out = append(out, outbox.Handle(h.Kind, h.Handler, h.Policy))
 	}
 	return out

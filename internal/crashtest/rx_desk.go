@@ -211,7 +211,7 @@ func (d *rxDesk) handlers() (out []outbox.Option) {
 		out = append(out, outbox.Handle(h.Kind, handler(h.Handler), short(h.Policy)))
 	}
 	for _, h := range d.dispenser.Handlers() {
-		out = append(out, outbox.Handle(h.Kind, handler(h.Sender), short(h.Policy)))
+		out = append(out, outbox.Handle(h.Kind, handler(h.Handler), short(h.Policy)))
 	}
 	return out
 }
