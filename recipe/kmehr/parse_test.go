@@ -102,6 +102,26 @@ func TestParseKeepsWhatHasNoField(t *testing.T) {
 	}
 }
 
+// Rules and schema let a sender have further codes and numbers, in front of those that matter.
+func TestParseSendersWithMoreCodes(t *testing.T) {
+	p := sample()
+	p.Hospital = &Hospital{NIHII: must[identity.NIHII](t)(identity.NewNIHII("710000", "")), Name: Hide("Sample hospital")}
+	doc := string(must[[]byte](t)(Write(p)))
+	sender, rest, _ := strings.Cut(doc, "</sender>")
+	sender = strings.ReplaceAll(sender, `<cd S="CD-HCPARTY"`, `<cd S="CD-ROLE" SV="1.0">x</cd><cd S="CD-HCPARTY"`)
+	sender = strings.ReplaceAll(sender, `<id S="ID-HCPARTY"`, `<id S="LOCAL" SL="x" SV="1.0">19999915001</id><id S="ID-HCPARTY"`)
+	doc = sender + "</sender>" + rest
+	oracle.ValidateXSD(t, xsd(t), []byte(doc))
+	m := must[*Message](t)(Parse([]byte(doc)))
+	if v := DefaultRules().Check(m, "P0"); v != nil {
+		t.Error(v)
+	}
+	got := m.Prescription()
+	if got.Hospital == nil || !got.Hospital.NIHII.SameBase(p.Hospital.NIHII) || got.Software.Name != p.Software.Name || got.Software.Phone != p.Software.Phone {
+		t.Error("the sender is not read")
+	}
+}
+
 func TestParsePrefixesAndEncodings(t *testing.T) {
 	doc := must[[]byte](t)(Write(full()))
 	want := must[*Message](t)(Parse(doc))

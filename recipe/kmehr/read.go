@@ -128,12 +128,7 @@ func readAuthor(n *xmltree.Node) Author {
 		FamilyName: hidden(child(n, "familyname")),
 		Name:       hidden(child(n, "name")),
 	}
-	for _, id := range children(n, "id") {
-		if attr(id, "S") == "ID-HCPARTY" {
-			a.NIHII = readNIHII(id)
-			break
-		}
-	}
+	a.NIHII = readNIHII(of(n, "id", "ID-HCPARTY"))
 	ad := child(n, "address")
 	a.Address = Address{
 		Country: clean(down(ad, "country", "cd")),
@@ -145,6 +140,16 @@ func readAuthor(n *xmltree.Node) Author {
 	}
 	a.Phone = Hide(telecom(n, "phone"))
 	return a
+}
+
+// of is the first child of that name from a table, nil when there is none.
+func of(n *xmltree.Node, local, table string) *xmltree.Node {
+	for _, c := range children(n, local) {
+		if attr(c, "S") == table {
+			return c
+		}
+	}
+	return nil
 }
 
 func readNIHII(n *xmltree.Node) identity.NIHII {
@@ -169,12 +174,9 @@ func telecom(n *xmltree.Node, kind string) string {
 
 func readSender(p *Prescription, sender *xmltree.Node) {
 	for _, party := range children(sender, "hcparty") {
-		switch clean(child(party, "cd")) {
+		switch clean(of(party, "cd", "CD-HCPARTY")) {
 		case "orghospital":
-			p.Hospital = &Hospital{Name: hidden(child(party, "name"))}
-			if id := child(party, "id"); id != nil {
-				p.Hospital.NIHII = readNIHII(id)
-			}
+			p.Hospital = &Hospital{Name: hidden(child(party, "name")), NIHII: readNIHII(of(party, "id", "ID-HCPARTY"))}
 		case "application":
 			if name := clean(child(party, "name")); name != "" {
 				p.Software.Name = name
