@@ -180,21 +180,19 @@ func (r *Prescriptions) queued() (out []Queued) {
 	return out
 }
 
-// prescribed is what to tell about a prescription that was being found out: it exists, or there certainly is none and paper
-// may be given. Nothing is ever sent later by itself, so a time that is over is nothing to tell.
+// prescribed is what to tell about a prescription whose call has ended: it exists, or there certainly is none and paper may be
+// given. When nothing was sent, the call itself has said so. One that was held is too late when the day is over.
 func prescribed(e outbox.Event) notice.Notice {
-	if e.Kind != recipe.KindCreate {
-		if e.To == outbox.Expired {
-			return notice.Notice{}
-		}
-		return itemNotice(e)
-	}
 	switch {
+	case e.Kind == recipe.KindHeld && e.To == outbox.Expired:
+		return notice.PrescriptionPaper()
+	case e.Kind != recipe.KindCreate:
+		return itemNotice(e)
 	case e.To == outbox.Unknown:
 		return notice.Unsure()
 	case e.From == outbox.Unknown && e.To == outbox.Done:
 		return notice.PrescriptionPrint()
-	case e.From == outbox.Unknown && (e.To == outbox.Expired || e.To == outbox.Rejected):
+	case e.To == outbox.Expired, e.From == outbox.Unknown && e.To == outbox.Rejected:
 		return notice.PrescriptionPaper()
 	}
 	return notice.Notice{}

@@ -3,6 +3,7 @@ package ehealth_test
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -210,8 +211,38 @@ func TestPrescribeInAnOutage(t *testing.T) {
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		if len(told) != 2 || told[0] != notice.IDUnsure || told[1] != notice.IDRxPrint {
-			t.Errorf("the person is told %v", told)
+		if want := []notice.ID{notice.IDUnsure, notice.IDRxPrint}; !slices.Equal(told, want) {
+			t.Errorf("the person is told %v, not %v", told, want)
+		}
+	})
+}
+
+// TestPaperInTheEnd: of a prescription that nobody knew of it becomes certain that there is none, and the person is told.
+func TestPaperInTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sb, plain := scene(t)
+		cfg := prescribing(t, sb, plain)
+		told := make(chan notice.ID, 4)
+		cfg.Outbox.OnEvent = func(e ehealth.QueueEvent) {
+			if !e.Notice.IsZero() {
+				told <- e.Notice.ID()
+			}
+		}
+		rx := open(t, cfg).Recipe.Prescriber
+		silent, also := inject(t, sb, "recipe-presc 0 to_end hang"), inject(t, sb, "recipe-direct 0 to_end hang")
+		_, err := rx.Create(t.Context(), recipe.CreateRequest{Reference: "visit", Prescription: prescription(sb, 2), Type: identity.PrescriptionP0})
+		wants(t, err, outbox.ErrUnknown, fault.Unknown, notice.IDUnsure)
+		silent()
+		also()
+		out, err := rx.Wait(t.Context(), "visit")
+		if err != nil || out.State != recipe.OutcomeNotCreated {
+			t.Errorf("%+v, %v", out, err)
+		}
+		if first, last := <-told, <-told; first != notice.IDUnsure || last != notice.IDRxPaper {
+			t.Errorf("the person is told %v, then %v", first, last)
+		}
+		if n := len(sb.Prescriptions()); n != 0 {
+			t.Errorf("%d prescriptions", n)
 		}
 	})
 }
