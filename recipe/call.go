@@ -169,7 +169,7 @@ func askFor[R protocol.Result](ctx context.Context, c *client, q question[R], to
 	ans, err := c.p.Exchange.Do(ctx, &exchange.Call{
 		Op: q.op.name, Service: c.service, Action: q.op.SOAPAction(), Class: q.op.class, Body: body,
 		Security: c.p.Security, Correlate: opened.correlate, Notice: q.op.notice, Timeout: c.conf.Timeout,
-		MaxAnswer: c.conf.MaxAnswer, Pin: q.pin,
+		MaxAnswer: c.conf.MaxAnswer, Pin: q.pin, RefusalsUncertain: q.op.name == opCreate && !c.conf.TrustedRefusals,
 	})
 	if err != nil {
 		c.watch(err)
@@ -268,6 +268,9 @@ func (o *opener[R]) judge(c *client, ans *exchange.Answer) (*answered[R], error)
 		return nil, fail(fault.Protocol, fault.Unknown, "", got.err)
 	case !got.response.Status.OK() && !got.opened:
 		kind, outcome := outerFault(got.response.Status)
+		if got.response.InResponseTo == "" && o.q.op.class != resilience.Read {
+			outcome = fault.Unknown // it does not say that it is about this request
+		}
 		return nil, fail(kind, outcome, got.response.Status.SafeCode(), &OuterError{got.response.Status})
 	}
 	a := &answered[R]{

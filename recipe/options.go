@@ -77,6 +77,8 @@ type Config struct {
 	Readers []etee.Reader
 	// VisionAdministrative sends AdministrativeInformation with putVision, as the schema asks and no known client does.
 	VisionAdministrative bool
+	// TrustedRefusals, see [WithTrustedRefusals].
+	TrustedRefusals bool
 	// OnEvent is told what became of prescriptions after their call had ended. It must not block.
 	OnEvent func(Event)
 	// Properties keeps the rules that the platform publishes; nil = memory.
@@ -146,6 +148,15 @@ func WithReaders(readers ...etee.Reader) Option {
 // WithVisionAdministrative sets Config.VisionAdministrative.
 func WithVisionAdministrative() Option {
 	return func(c *Config) error { c.VisionAdministrative = true; return nil }
+}
+
+// WithTrustedRefusals believes the platform when it refuses a new prescription because Recip-e is not available (SOA-02001,
+// SOA-02002, HTTP 503 and 429): then it counts as not sent, the other address is asked, and paper may be given at once. It is
+// off by default: such an answer mostly comes from the gateway before anything was forwarded, but does not prove it (dossier
+// 04 section 14.1), and a prescription that was made all the same would be a second one. Without the option the outcome is
+// found out first.
+func WithTrustedRefusals() Option {
+	return func(c *Config) error { c.TrustedRefusals = true; return nil }
 }
 
 // WithEvents sets Config.OnEvent.

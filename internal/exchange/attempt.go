@@ -37,6 +37,9 @@ func (x *Exchanger) attempt(ctx context.Context, a *resilience.Attempt, c *Call)
 	ans, f := x.once(ctx, a.Endpoint, c)
 	j, judges := c.Security.(Judge)
 	if f != nil {
+		if c.RefusalsUncertain {
+			doubt(f)
+		}
 		if f.Fault.Kind == fault.Denied {
 			f.NotHere = true // whoever is judged here, it is not the address
 			if judges {

@@ -99,3 +99,13 @@ func clockSkew(h http.Header, now time.Time) (time.Duration, bool) {
 	}
 	return now.Sub(date).Truncate(time.Second), true
 }
+
+// doubt makes of a refusal because the service is not available one of which nobody knows: it may come from behind the
+// gateway, and does not show from where.
+func doubt(f *failure) {
+	if f.Rule.Outcome != fault.Rejected || f.Rule.Kind != fault.Unavailable && f.Rule.Kind != fault.Throttled {
+		return
+	}
+	f.Rule.Outcome, f.Rule.Retry, f.Rule.Switch = fault.Unknown, fault.RetryNo, fault.SwitchNo
+	f.Fault.Outcome = fault.Unknown
+}

@@ -111,6 +111,10 @@ type Call struct {
 	// Spill takes the attachments of an answer somewhere else than memory, see mime.Limits. It is asked anew in every
 	// attempt, and before the answer was correlated: what it got counts only when Do returns the part.
 	Spill func(mime.Part) (io.WriteCloser, error)
+	// RefusalsUncertain is for a write that must never be carried out twice: a refusal because the service is not available
+	// (SOA-02001, SOA-02002, HTTP 503 and 429) does not prove that nothing was done, see dossier 04 section 14.1. The outcome
+	// is Unknown, and the message is neither repeated nor sent to another address.
+	RefusalsUncertain bool
 }
 
 // Security secures one message.

@@ -219,6 +219,53 @@ func TestDo(t *testing.T) {
 	}
 }
 
+// What refuses a write because the service is not available proves nothing where the call says so; everything else is as ever.
+func TestRefusalsUncertain(t *testing.T) {
+	yes := true
+	status := func(n int) step { return respond(n, http.Header{"Retry-After": {"1"}}, "") }
+	for _, c := range []struct {
+		name    string
+		a       step
+		asked   string
+		kind    fault.Kind
+		outcome fault.Outcome
+		code    string
+	}{
+		{"02001", soaStep("SOA-02001", nil), "a", fault.Unavailable, fault.Unknown, "SOA-02001"},
+		{"02002", soaStep("SOA-02002", nil), "a", fault.Unavailable, fault.Unknown, "SOA-02002"},
+		{"02002 says retry", soaStep("SOA-02002", &yes), "a", fault.Unavailable, fault.Unknown, "SOA-02002"},
+		{"503", status(503), "a", fault.Unavailable, fault.Unknown, "HTTP-503"},
+		{"429", status(429), "a", fault.Throttled, fault.Unknown, "HTTP-429"},
+		{"01001 is renewed", soaStep("SOA-01001", nil), "aa", fault.Denied, fault.Rejected, "SOA-01001"},
+		{"01002", soaStep("SOA-01002", nil), "a", fault.Denied, fault.Rejected, "SOA-01002"},
+		{"03006", soaStep("SOA-03006", nil), "a", fault.Invalid, fault.Rejected, "SOA-03006"},
+		{"refused connection", refuse, "ab", 0, 0, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x, p := setup(t, map[string][]step{urlA: {c.a}, urlB: {ok("1")}})
+				q := call(resilience.ResolvableWrite)
+				q.RefusalsUncertain = true
+				_, err := x.Do(t.Context(), q)
+				if got := strings.Join(p.asked, ""); got != c.asked {
+					t.Errorf("asked %q", got)
+				}
+				if c.kind == 0 {
+					if err != nil {
+						t.Error(err)
+					}
+					return
+				}
+				notice := ""
+				if c.kind.Temporary() {
+					notice = q.Notice
+				}
+				checkError(t, err, c.kind, c.outcome, c.code, notice, len(c.asked))
+			})
+		})
+	}
+}
+
 func checkError(t *testing.T, err error, kind fault.Kind, outcome fault.Outcome, code, notice string, attempts int) {
 	t.Helper()
 	e, isFault := errors.AsType[*fault.Error](err)
