@@ -44,6 +44,7 @@ type worker struct {
 	traffic *traffic
 	sends   context.Context // outlives the drain by the grace
 	finish  bool
+	end     func() // ends all workers: a drain is over for all kinds at once
 	board   *board
 
 	paced  time.Time // nothing but interactive items before this instant
@@ -74,7 +75,7 @@ func (b *Box) work(ctx context.Context, finish bool, progress func(Progress)) er
 		side.Go(func() { b.relay(ctx, w) })
 	}
 	for k := range b.cfg.kinds {
-		w := &worker{b: b, kind: k, traffic: b.busy[k], sends: sends, finish: finish, board: board}
+		w := &worker{b: b, kind: k, traffic: b.busy[k], sends: sends, finish: finish, end: cancel, board: board}
 		all.Go(func() {
 			if err := w.run(ctx); err != nil {
 				errs <- err
@@ -233,6 +234,7 @@ func (w *worker) idle(ctx context.Context, next time.Time) (time.Duration, bool,
 			return w.failed(ctx, err)
 		}
 		if open == 0 {
+			w.end() // what is put after this instant would wait for a worker that has left
 			return 0, true, nil
 		}
 	}

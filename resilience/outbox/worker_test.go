@@ -64,6 +64,35 @@ func TestPace(t *testing.T) {
 	})
 }
 
+// TestDrainEndsForAllKinds: what is put when the worker of its kind has found nothing left must not keep the drain waiting
+// for that worker.
+func TestDrainEndsForAllKinds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &platform{}
+		looked := false
+		var b *outbox.Box
+		gate := func(k outbox.Kind) (bool, time.Time) {
+			if k == "slow" && !looked {
+				looked = true
+				time.Sleep(time.Second) // the other worker has long looked
+				put(t, b, item("late"))
+			}
+			return true, time.Time{}
+		}
+		b = openBox(t, outboxtest.NewMemory(), p, resolvable, outbox.WithPace(-1, 0, 0), outbox.Handle("slow", p, resolvable), outbox.WithGate(gate))
+		defer b.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		began := time.Now()
+		if err := b.Drain(ctx, nil); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took > time.Minute {
+			t.Errorf("the drain took %v", took)
+		}
+	})
+}
+
 func TestPriorities(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &platform{}
