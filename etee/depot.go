@@ -411,3 +411,13 @@ func wallClock() time.Time { return time.Now().Round(0) }
 func (d *Depot) Instead(ctx context.Context, f Found, candidates []Identifier) (other Found, ok bool) {
 	return d.instead(ctx, f, candidates)
 }
+
+// Recheck makes all checks of tokens that were found before anew, whatever the depot has by now: for a service that goes on
+// opening what is sealed with them. The error is that of [Depot.Get] for tokens that must not be used.
+func (d *Depot) Recheck(f Found) (Found, error) {
+	e := &entry{id: f.Identifier, fetched: f.FetchedAt}
+	for _, t := range f.Tokens {
+		e.tokens = append(e.tokens, held{t.Identifier, t.ETK})
+	}
+	return d.judge(e, wallClock())
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,6 +28,7 @@ type client struct {
 	conf    Config
 	trouble atomic.Int64           // when Recip-e failed last, in nanoseconds
 	seen    atomic.Pointer[string] // the login token of the last create
+	opened  atomic.Pointer[opened] // with which token Recip-e could open a param last
 }
 
 // troubledFor is how long after a failure the service counts as unstable.
@@ -121,22 +123,81 @@ func ask[R protocol.Result](ctx context.Context, c *client, q question[R]) (*ans
 	if err != nil {
 		return nil, c.notSent(q.op.name, q.op.notice, err)
 	}
-	a, err := askFor(ctx, c, q, to)
+	used := c.preferred(to)
+	a, err := askFor(ctx, c, q, used)
 	if !wrongToken(err) {
-		return a, err
+		return a, c.opens(used, to, err)
 	}
 	// Recip-e could not open it, or does not like it: it was not carried out, so asking with another token does no harm.
-	if other, changed := c.p.Depot.Instead(ctx, to, c.conf.Recipients); changed {
-		return askFor(ctx, c, q, other)
+	other, changed := to, used.Key() != to.Key()
+	if !changed {
+		other, changed = c.p.Depot.Instead(ctx, to, c.conf.Recipients)
+	}
+	if changed {
+		if a, err = askFor(ctx, c, q, other); !wrongToken(err) {
+			return a, c.opens(other, other, err)
+		}
+	}
+	if last, ok := c.lastOpened(used, other); ok {
+		a, err = askFor(ctx, c, q, last)
+		return a, c.opens(last, to, err)
 	}
 	return a, err
 }
 
+// recipients are the tokens to seal for: what the depot has, else those that Recip-e could open last.
 func (c *client) recipients(ctx context.Context, known *etee.Found) (etee.Found, error) {
 	if known != nil {
 		return *known, nil
 	}
-	return c.p.Depot.Find(ctx, c.conf.Recipients...)
+	found, err := c.p.Depot.Find(ctx, c.conf.Recipients...)
+	if err == nil || fault.KindOf(err) != fault.NotFound {
+		return found, err
+	}
+	if last, ok := c.lastOpened(); ok {
+		return last, nil
+	}
+	return found, err
+}
+
+// opened is what is known about the tokens of Recip-e from its answers. The depot may have a token whose private key Recip-e
+// does not use yet, and not have any more the one whose key it does (INC-2026-02-04-ETK).
+type opened struct {
+	with    etee.Found
+	refused string // the key of what the depot has, which Recip-e could not open; "" = none
+}
+
+// preferred is what Recip-e could open last, when it could not open what the depot has.
+func (c *client) preferred(found etee.Found) etee.Found {
+	if o := c.opened.Load(); o != nil && o.refused != "" && o.refused == found.Key() {
+		if last, err := c.p.Depot.Recheck(o.with); err == nil {
+			return last
+		}
+	}
+	return found
+}
+
+// lastOpened is what Recip-e could open last, unless it was just tried, or may not be used any more.
+func (c *client) lastOpened(tried ...etee.Found) (etee.Found, bool) {
+	o := c.opened.Load()
+	if o == nil || slices.ContainsFunc(tried, func(f etee.Found) bool { return f.Key() == o.with.Key() }) {
+		return etee.Found{}, false
+	}
+	last, err := c.p.Depot.Recheck(o.with)
+	return last, err == nil
+}
+
+// opens notes that Recip-e opened a param sealed with some tokens, when err does not leave that open, while the depot has others.
+func (c *client) opens(with, depot etee.Found, err error) error {
+	if err != nil && !errors.As(err, new(*RefusedError)) {
+		return err
+	}
+	o := &opened{with: with}
+	if with.Key() != depot.Key() {
+		o.refused = depot.Key()
+	}
+	c.opened.Store(o)
+	return err
 }
 
 // wrongToken tells that a request was refused by who may not have been able to open it (INC-2026-02-04-ETK): without the

@@ -116,7 +116,7 @@ func (p *Prescriber) equip(ctx context.Context, patient identity.SSIN, t *trips)
 		return etee.KEK{}, nil, err
 	}
 	t.now(TripTokens)
-	to, err := p.p.Depot.Find(ctx, p.conf.Recipients...)
+	to, err := p.recipients(ctx, nil)
 	if err != nil {
 		return etee.KEK{}, nil, p.notSent(opCreate, NoticePaper, err)
 	}

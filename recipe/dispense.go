@@ -373,11 +373,11 @@ func (d *Dispenser) said(ctx context.Context, box *outbox.Box, rec *dispenseReco
 	out := &Dispensed{Before: joined}
 	if q, ok := errors.AsType[*outbox.QueuedError](err); ok {
 		out.State, out.ID = DispensedQueued, q.ID
-		return d.pending(box, out, silent(q.Err)), err
+		return d.pending(box, out, !elsewhere(q.Err)), err
 	}
 	if u, ok := errors.AsType[*outbox.UnknownError](err); ok {
 		out.State, out.ID = DispensedUnknown, u.ID
-		return d.pending(box, out, rec.Fetched == nil && silent(u.Err)), err
+		return d.pending(box, out, !elsewhere(u.Err)), err
 	}
 	if err != nil {
 		return nil, err
@@ -399,10 +399,10 @@ func (d *Dispenser) said(ctx context.Context, box *outbox.Box, rec *dispenseReco
 	return out, nil
 }
 
-// silent tells that Recip-e does not answer: an item without an error was not even tried.
-func silent(err error) bool {
+// elsewhere tells that Recip-e answers, and that another pharmacy has the prescription.
+func elsewhere(err error) bool {
 	e, ok := errors.AsType[*fault.Error](err)
-	return !ok || e.Code != codeElsewhere && (e.Kind.Temporary() || e.Kind == fault.Protocol || e.Kind == fault.Canceled)
+	return ok && e.Code == codeElsewhere
 }
 
 // pending adds what to show about what waits: that the proof will do, and how many dispensings wait, unless the store cannot

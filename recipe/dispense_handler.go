@@ -189,9 +189,9 @@ func (d *Dispenser) sendFeedback(ctx context.Context, it outbox.Item, a outbox.A
 	if err != nil {
 		return nil, d.unreadable(errDispenseRecord)
 	}
-	return nil, d.c.Feedback(bounded(ctx, a), Feedback{
+	return nil, unread(d.c.Feedback(bounded(ctx, a), Feedback{
 		RID: rid, Prescriber: to, Hospital: rec.Feedback.Hospital, Text: identity.Hide(rec.Feedback.Text),
-	})
+	}))
 }
 
 // remember lets a run keep what it fetched until the item is done: a prescription that is delivered already may not be had a

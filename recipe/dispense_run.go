@@ -78,7 +78,7 @@ func (r *run) look(ctx context.Context) error {
 	s, err := r.c.Status(ctx, r.rid)
 	if err != nil {
 		// A question changes nothing, whatever became of it.
-		return r.unfinished(outcome(err, fault.NotSent))
+		return r.unfinished(outcome(unread(err), fault.NotSent))
 	}
 	r.at, r.updater = s.State, s.By
 	r.who = holderOf(s.By, r.c.Caller().NIHII)
@@ -155,6 +155,7 @@ const alarmStamp = "stamp"
 // nothing: an item of which something was sent is not one that can be cancelled. Nor does the end of one step mean that the
 // item is done.
 func (r *run) unfinished(err error) error {
+	err = unread(err)
 	e, ok := errors.AsType[*fault.Error](err)
 	switch {
 	case !ok:
@@ -163,6 +164,19 @@ func (r *run) unfinished(err error) error {
 		return outcome(err, fault.Unknown)
 	}
 	return err
+}
+
+// unread is an error that says when to try again, made of one that says that Recip-e could not read the question
+// (INC-2026-02-04-ETK): that is no statement about the prescription, which is dispensed on the proof and confirmed when its token is
+// the right one.
+func unread(err error) error {
+	if !wrongToken(err) {
+		return err
+	}
+	e, _ := errors.AsType[*fault.Error](err)
+	out := *e
+	out.Kind, out.Outcome, out.Notice, out.Err = fault.Unavailable, fault.NotSent, NoticeProof, err
+	return &out
 }
 
 // outcome is the same error with another outcome.

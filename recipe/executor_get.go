@@ -124,8 +124,10 @@ func (x *Executor) get(ctx context.Context, rid identity.RID, alone bool) (*Fetc
 		clear: func(r *protocol.Request) { r.DisableInsurabilityCheck = alone },
 	})
 	if err != nil {
-		if e, ok := errors.AsType[*fault.Error](err); ok && e.Kind.Temporary() && e.Notice == NoticeUnsure {
-			e.Notice = NoticeProof // nobody needs to know whether it is in process: fetching it again tells
+		// Nobody needs to know whether it is in process: fetching it again tells. That Recip-e cannot read the question says
+		// nothing about the prescription either.
+		if e, ok := errors.AsType[*fault.Error](err); ok && (e.Kind.Temporary() && e.Notice == NoticeUnsure || wrongToken(err)) {
+			e.Notice = NoticeProof
 		}
 		return nil, marked(x.client, "", err)
 	}
