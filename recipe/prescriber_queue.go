@@ -26,7 +26,7 @@ type Handler struct {
 func policyOf(k outbox.Kind) outbox.Policy {
 	switch k {
 	case KindCreate:
-		return outbox.Policy{Class: resilience.ResolvableWrite, Lag: lag}
+		return outbox.Policy{Class: resilience.ResolvableWrite, Skew: outbox.DefaultSkew, Late: outbox.DefaultLate, Lag: lag}
 	case KindNotify:
 		return outbox.Policy{Class: resilience.UnsafeWrite}
 	}

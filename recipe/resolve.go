@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -65,8 +66,9 @@ type search struct {
 	rec     *createRecord
 	patient identity.SSIN
 	asked   int
-	found   []identity.RID
+	found   []identity.RID // each once
 	unclear bool
+	keys    map[string]string // of all prescriptions of the patient, by number; nil = not asked for
 }
 
 // Resolve implements outbox.Resolver: it looks for the prescription by the key that was made for it (dossier 04 section 14.2).
@@ -116,8 +118,7 @@ func (s *search) run(ctx context.Context, at outbox.Attempt) error {
 			return nil
 		}
 	}
-	pol := CreatePolicy()
-	if listed == nil && time.Now().Before(at.Expires.Add(pol.Skew+pol.Late+pol.Lag)) {
+	if pol := CreatePolicy(); listed == nil && time.Now().Before(at.Expires.Add(pol.Skew+pol.Late+pol.Lag)) {
 		return nil
 	}
 	if err := s.among(ctx, s.open(ctx)); err != nil || len(s.found) > 0 {
@@ -138,11 +139,44 @@ func (s *search) byKey(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if l.EncryptionKey == s.rec.KeyID && !l.RID.IsZero() {
-			s.found = append(s.found, l.RID)
+		if l.EncryptionKey == s.rec.KeyID {
+			s.is(l.RID)
 		}
 	}
 	return nil
+}
+
+// is notes that a number is the one that is looked for. The same one may be on two pages, when lists change between them. One
+// that cannot be read is somewhere all the same.
+func (s *search) is(rid identity.RID) {
+	switch {
+	case rid.IsZero():
+		s.unclear = true
+	case !slices.Contains(s.found, rid):
+		s.found = append(s.found, rid)
+	}
+}
+
+// another tells of a prescription that is not shown, because of its state or because the service fails, whether it certainly
+// is not the one that is looked for: lists show keys where the prescription itself is refused.
+func (s *search) another(ctx context.Context, rid string) bool {
+	if s.p.conf.Generation != protocol.Gen2023 {
+		return false
+	}
+	if s.keys == nil {
+		s.keys = map[string]string{}
+		for l, err := range s.p.list(ctx, ListQuery{Patient: s.patient, Own: true}) {
+			if err != nil {
+				return false
+			}
+			if l.EncryptionKey == s.rec.KeyID {
+				s.is(l.RID)
+			}
+			s.keys[l.RID.Reveal()] = l.EncryptionKey
+		}
+	}
+	key := s.keys[rid]
+	return key != "" && key != s.rec.KeyID
 }
 
 // numbers are those of a list.
@@ -155,6 +189,7 @@ func (s *search) open(ctx context.Context) numbers {
 				yield(identity.RID{}, err)
 				return
 			}
+			s.unclear = s.unclear || a.Result.Unread > 0
 			for _, rid := range a.Result.RIDs() {
 				if !yield(rid, nil) {
 					return
@@ -174,7 +209,8 @@ func (s *search) history(ctx context.Context, active bool) numbers {
 	}
 }
 
-// among looks into what a list has and was not there before.
+// among looks into what a list has and was not there before. The lists show the caller's own prescriptions only, so each may be
+// the one; one that cannot be looked into leaves it open, and in the end a person decides.
 func (s *search) among(ctx context.Context, all numbers) error {
 	before := map[string]bool{}
 	for _, rid := range s.rec.Known {
@@ -185,7 +221,11 @@ func (s *search) among(ctx context.Context, all numbers) error {
 			return err
 		}
 		text := rid.Reveal()
-		if rid.IsZero() || before[text] || s.p.others.known(s.id, text) {
+		if rid.IsZero() {
+			s.unclear = true
+			continue
+		}
+		if before[text] || s.p.others.known(s.id, text) {
 			continue
 		}
 		if s.asked++; s.asked > maxAsked {
@@ -194,14 +234,12 @@ func (s *search) among(ctx context.Context, all numbers) error {
 		}
 		a, err := s.p.get(ctx, rid)
 		switch {
-		case errors.As(err, new(*RefusedError)): // another's, or not to be shown yet: it may be asked for again
-		case err != nil:
+		case err != nil && !errors.As(err, new(*RefusedError)) && fault.KindOf(err).Temporary():
+			return err
+		case err != nil && !s.another(ctx, text), err == nil && a.Result.EncryptionKeyID == "":
 			s.unclear = true
-			if fault.KindOf(err).Temporary() {
-				return err
-			}
-		case a.Result.EncryptionKeyID == s.rec.KeyID:
-			s.found = append(s.found, rid)
+		case err == nil && a.Result.EncryptionKeyID == s.rec.KeyID:
+			s.is(rid)
 		default:
 			s.p.others.add(s.id, text)
 		}

@@ -61,6 +61,7 @@ func fillFixed(v reflect.Value) {
 		for i := range v.NumField() {
 			fillFixed(v.Field(i))
 		}
+	case reflect.Int: // counts are not on the wire
 	default:
 		panic(v.Type().String())
 	}

@@ -79,16 +79,18 @@ func (c *codec) rid(local string, v *identity.RID, n need) {
 	c.leaf(local, n, func() (string, error) { return present(v.Reveal(), n) }, setRID(v, n))
 }
 
-// rids handles a repeated RID.
-func (c *codec) rids(local string, v *[]identity.RID) {
+// rids handles a repeated RID. It returns how many could not be read.
+func (c *codec) rids(local string, v *[]identity.RID) (unread int) {
 	many(c, v, func(r *identity.RID, c *codec) {
 		c.content(wanted, func() (string, error) { return present(r.Reveal(), must) }, setRID(r, wanted))
 	}, local)
 	if c.writing() {
-		return
+		return 0
 	}
 	// An entry that could not be read has its deviation; an absent number in the list would only mislead.
+	all := len(*v)
 	*v = slices.DeleteFunc(*v, identity.RID.IsZero)
+	return all - len(*v)
 }
 
 func (c *codec) key(local string, v *ResponseKey) {

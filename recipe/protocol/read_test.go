@@ -152,7 +152,8 @@ func TestReading(t *testing.T) {
 			"<listOpenRidsResult>" + ok + "<prescriptions>BEP0ABCDEFGH</prescriptions><prescriptions>what</prescriptions><prescriptions/></listOpenRidsResult>",
 			new(ListOpenRidsResult), "listOpenRidsResult/prescriptions: identity: RID: wrong length; listOpenRidsResult/prescriptions: part is missing",
 			func(p Payload) bool {
-				return len(p.(*ListOpenRidsResult).Prescriptions) == 1 && len(p.(*ListOpenRidsResult).RIDs()) == 1
+				l := p.(*ListOpenRidsResult)
+				return len(l.Prescriptions) == 1 && len(l.RIDs()) == 1 && l.Unread == 2
 			},
 		},
 		{

@@ -51,6 +51,8 @@ type ListOpenRidsResult struct {
 	Prescriptions []identity.RID
 	Items         []OpenRid
 	More
+	// Unread is how many prescriptions of the page have a number that could not be read: RIDs leaves them out. Not written.
+	Unread int
 }
 
 // OpenRid is an open prescription as its patient sees it.
@@ -83,8 +85,11 @@ func (r *ListOpenRidsResult) wire(c *codec) {
 	if c.writing() && (c.role == Patient && len(r.Prescriptions) > 0 || c.role == Prescriber && len(r.Items) > 0) {
 		c.fail("items", errNotHere)
 	}
-	c.rids("prescriptions", &r.Prescriptions)
+	unread := c.rids("prescriptions", &r.Prescriptions)
 	many(c, &r.Items, (*OpenRid).wire, "items", "item")
+	if !c.writing() {
+		r.Unread = unread + len(r.Prescriptions) + len(r.Items) - len(r.RIDs())
+	}
 	r.wireMore(c)
 }
 
