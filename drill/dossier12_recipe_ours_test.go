@@ -223,6 +223,37 @@ func TestOursRecipe4LostAnswer(t *testing.T) {
 	}
 }
 
+// TestOursRecipeNotAvailable: where A says that Recip-e is not available, the connector sends again, or reports a failure at once.
+// That it was not carried out cannot be seen from such an answer, so ours neither sends it again nor gives paper before it knows.
+// What that costs is logged: the one patient waits until the message cannot be carried out any more and the lists do not have
+// it. Whoever comes next does not wait: a read goes first from then on, and the prescription to the address that answers it.
+func TestOursRecipeNotAvailable(t *testing.T) {
+	for _, how := range []string{"http status=503;body=html", "http status=429;body=html", "fault code=SOA-02001", "fault code=SOA-02002"} {
+		t.Run(how, func(t *testing.T) {
+			play(t, func(sc *scene) {
+				r := sc.oursAt(0, nil)
+				sc.ready(r, 0, "before")
+				heal := sc.fault("recipe-presc 0 to_end " + how)
+				v := sc.prescribed(r, 1, "first")
+				began := time.Now()
+				sc.within(how, v.seen, 0, createLimit)
+				if _, unsure := errors.AsType[*recipe.UnsureError](v.err); !unsure || v.w != 0 {
+					sc.Errorf("%s: %d made, %v", how, v.w, v.err)
+				}
+				if _, err := r.prescriber.Paper(context.Background(), "first"); err == nil {
+					sc.Errorf("%s: paper while nobody knows", how)
+				}
+				next := sc.prescribed(r, 2, "next")
+				sc.rid(how+": the next patient", next, 2)
+				sc.within(how+": the next patient", next.seen, 0, createLimit)
+				sc.settledAs(how, r, 1, "first", recipe.OutcomeNotCreated)
+				sc.Logf("%s: told after %v, known after %v; the next patient waited %v", how, short(v.took), short(time.Since(began)), short(next.took))
+				heal()
+			})
+		})
+	}
+}
+
 // TestOursRecipe8Session: an STS that does not answer does not matter while there is a token; without one nothing is sent, and
 // paper may be given.
 func TestOursRecipe8Session(t *testing.T) {

@@ -84,7 +84,8 @@ func (h *house) electronic(v *visit) (out []sandbox.Prescription) {
 }
 
 // t09: Recip-e is down in every way it can be. The doctor is told in time, may give paper when it is certain that there is no
-// electronic prescription, with the text that says so, and none appears later.
+// electronic prescription, with the text that says so, and none appears later. An answer that Recip-e is not available makes
+// nothing certain: the patient who got it waits, at most for as long as the log says.
 func (h *house) t09() {
 	r := h.prescribing(0, nil)
 	if err := h.prescribed(r, h.visitOf(0, "before")); err != nil {
