@@ -59,9 +59,9 @@ recipe-exec   0 to_end slow     median_ms=15;sigma=1;cap_ms=200;p=0.2;late=1`
 
 var rxServices = []string{"recipe-presc", "recipe-exec", "recipe-direct"}
 
-// misprescribe makes Recip-e behave as faults say; lists have what is new a little later.
+// misprescribe makes Recip-e behave as faults say; lists have what is new a little later, two on a page.
 func (p *platform) misprescribe(faults string) error {
-	p.SetRecipe(sandbox.RecipeBehaviour{ListLag: lag})
+	p.SetRecipe(sandbox.RecipeBehaviour{ListLag: lag, PageSize: 2})
 	sc, err := sandbox.ParseScript(faults)
 	if err != nil {
 		return err
