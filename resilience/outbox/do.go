@@ -20,7 +20,7 @@ type Result struct {
 //
 //   - a Result: done, the answer is on disk;
 //   - an error that is a [QueuedError]: not carried out yet, will be sent later;
-//   - a [UnknownError]: sent, no answer, will be resolved;
+//   - a [UnknownError]: sent, no answer, will be resolved; or the store took the item and hangs now, so that nobody knows;
 //   - a [StateError]: the service refused it (its *fault.Error is within reach of errors.As), or
 //     the item was parked, expired or cancelled;
 //   - any other error: the item was not accepted ([ErrFull], [ErrInvalid], [ErrConflict]...); only
@@ -81,8 +81,11 @@ func (b *Box) push(ctx context.Context, r *record, c Claim, owned bool) (*record
 			if !sleep(ctx, leasedPoll) {
 				break
 			}
-			if r, err = b.read(ctx, id); err != nil || !r.State.Open() {
-				return r, err
+			if r, err = b.read(ctx, id); err != nil {
+				return b.again(ctx, id, cause, err)
+			}
+			if !r.State.Open() {
+				return r, nil
 			}
 			continue
 		}
@@ -107,14 +110,18 @@ func (b *Box) push(ctx context.Context, r *record, c Claim, owned bool) (*record
 			break
 		}
 	}
-	return b.again(context.WithoutCancel(ctx), id, cause, nil)
+	return b.again(ctx, id, cause, nil)
 }
+
+// lastLook bounds what is still read and given back when a call is over: a store that hangs must not hold up who has to be
+// told something.
+const lastLook = 5 * time.Second
 
 // leasedPoll is how often Do looks whether a line that another works on is free.
 const leasedPoll = 50 * time.Millisecond
 
 func (b *Box) letGo(ctx context.Context, l Lease) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeWait)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastLook)
 	defer cancel()
 	_ = b.store.Release(ctx, l) // it ends by itself
 }
@@ -139,9 +146,15 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// again reads the item once more; err is the reason for stopping, when there is one.
+// again reads the item once more, even when the caller has no time left; err is the reason for stopping, when there is one. The
+// item was accepted: when the store does not tell in time where it stands, its outcome is not known.
 func (b *Box) again(ctx context.Context, id ID, cause, err error) (*record, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastLook)
+	defer cancel()
 	r, rerr := b.read(ctx, id)
+	if rerr != nil && ctx.Err() != nil {
+		return nil, &UnknownError{ID: id, Err: errors.Join(cause, err, rerr)}
+	}
 	if rerr != nil {
 		return nil, errors.Join(rerr, err)
 	}
@@ -161,7 +174,12 @@ func (b *Box) result(ctx context.Context, r *record, cause error, before bool) (
 	}
 	switch {
 	case r.State == Done:
-		ans, err := b.answer(context.WithoutCancel(ctx), r)
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastLook)
+		defer cancel()
+		ans, err := b.answer(late, r)
+		if err != nil && late.Err() != nil {
+			return nil, &UnknownError{ID: r.ID, Err: err}
+		}
 		if err != nil {
 			return nil, err
 		}
