@@ -20,7 +20,7 @@ func TestMoves(t *testing.T) {
 		Parked:    "ready unknown parked done rejected cancelled",
 		Done:      "",
 		Rejected:  "ready cancelled",
-		Expired:   "",
+		Expired:   "cancelled",
 		Cancelled: "",
 	}
 	for _, from := range States() {

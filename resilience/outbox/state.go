@@ -22,7 +22,7 @@ const (
 	Done
 	// Rejected: the service refused it for good.
 	Rejected
-	// Expired: its time was over before it could be sent. Final.
+	// Expired: its time was over before it could be sent. A person who has read so may cancel it.
 	Expired
 	// Cancelled by a person before it was sent. Final.
 	Cancelled
@@ -67,6 +67,7 @@ var moves = map[State][]State{
 	Unknown:  {Done, Rejected, Ready, Parked, Unknown},
 	Parked:   {Ready, Unknown, Done, Rejected, Cancelled, Parked},
 	Rejected: {Ready, Cancelled},
+	Expired:  {Cancelled},
 }
 
 // CanBecome tells whether the machine allows the move.
