@@ -45,9 +45,11 @@ type Dispenser struct {
 	onReport func(Report)
 	box      atomic.Pointer[outbox.Box]
 
-	mu    sync.Mutex
-	order order
-	told  map[outbox.ID]Conflict
+	mu       sync.Mutex
+	order    order
+	told     map[outbox.ID]Conflict
+	finished []string // names of what was kept for items that should be done by now
+	cleaned  bool     // what earlier programs left was dropped
 }
 
 // DispenserOption changes a default of [NewDispenser].
@@ -59,8 +61,9 @@ func WithoutReservation() DispenserOption {
 	return func(d *Dispenser) error { d.reserve = false; return nil }
 }
 
-// WithReports calls f with every report, in the goroutine that found it; f must not block. After a crash it may be called
-// twice with the same one. [Dispenser.Reports] has them all.
+// WithReports calls f with every report that a try finds, in the goroutine that found it; f must not block, and its panic is
+// no failure. After a crash it may be called twice with the same one. [Dispenser.Reports] has them all, those of items whose
+// time was over included.
 func WithReports(f func(Report)) DispenserOption {
 	return func(d *Dispenser) error { d.onReport = f; return nil }
 }
@@ -163,7 +166,9 @@ type Dispensed struct {
 // outbox.ErrQueued or outbox.ErrUnknown there is a Dispensed too, whose State and Notices say so, and nothing is to be done.
 // After a conflict the error is a *fault.Error around a [*StateError], and Report is set.
 //
-// The same RID again is the same dispensing, until it was taken back with Undeliver. Dispense ends within ctx's deadline, and
+// The same RID again is the same dispensing, until it was taken back with Undeliver or, as Recip-e says when it answers,
+// otherwise. A prescription that this pharmacy had delivered before, which the outbox does not know, is confirmed too, with
+// Before set and a Report of [ConflictBefore]. Dispense ends within ctx's deadline, and
 // after at most 15 s; after at most 5 s when Recip-e did not answer in the last two minutes.
 func (d *Dispenser) Dispense(ctx context.Context, x Dispensing) (*Dispensed, error) {
 	rec, err := x.record()
@@ -253,6 +258,7 @@ func (d *Dispenser) put(ctx context.Context, k outbox.Kind, rec *dispenseRecord)
 		if errors.Is(err, outbox.ErrConflict) && ctx.Err() == nil {
 			continue // somebody else scanned it at the same moment
 		}
+		d.clean(ctx, box, false)
 		return d.said(ctx, box, rec, res, err, place.payload != nil)
 	}
 }
@@ -302,11 +308,11 @@ func (d *Dispenser) slot(ctx context.Context, box *outbox.Box, k outbox.Kind, ri
 			return s, nil
 		case err != nil:
 			return nil, err
-		case v.State == outbox.Cancelled, v.State == outbox.Expired, v.State == outbox.Rejected:
+		case v.State == outbox.Cancelled, v.State == outbox.Expired, v.State == outbox.Rejected, v.State == outbox.Parked:
 			continue
 		case v.State == outbox.Done:
 			over, err := conflicted(ctx, box, s.id)
-			if over {
+			if over || err == nil && d.undone(ctx, k, rid) {
 				continue
 			}
 			s.settled = true
@@ -386,7 +392,7 @@ func (d *Dispenser) said(ctx context.Context, box *outbox.Box, rec *dispenseReco
 	if err != nil {
 		return nil, err
 	}
-	out.State, out.ID, out.Status, out.Before = DispensedConfirmed, res.ID, a.State, joined || res.Before
+	out.State, out.ID, out.Status, out.Before = DispensedConfirmed, res.ID, a.State, joined || res.Before || a.Before
 	out.Document = a.document()
 	out.Report = a.report(res.ID)
 	if out.Report != nil && !out.Report.Notice.IsZero() {

@@ -108,6 +108,9 @@ func (d *Dispenser) sendDispensing(ctx context.Context, it outbox.Item, a outbox
 	ctx = bounded(ctx, a)
 	person := ctx.Value(foreground{}) != nil && a.N == 1
 	if !person {
+		if box := d.box.Load(); box != nil {
+			d.clean(ctx, box, true)
+		}
 		if err := d.turn(ctx, a.ID); err != nil {
 			d.ended(a.ID, err)
 			return nil, err
@@ -117,14 +120,27 @@ func (d *Dispenser) sendDispensing(ctx context.Context, it outbox.Item, a outbox
 	if rec.Archive == ArchiveNever || (person && rec.Archive == ArchiveWaited) {
 		r.goal = goalDelivered
 	}
+	if r.goal == goalArchived && !person {
+		back, err := d.takenBack(ctx, it.Ref)
+		if err != nil {
+			d.ended(a.ID, err)
+			return nil, err
+		}
+		if back {
+			r.goal = goalDelivered
+		}
+	}
 	if person && r.fetched {
 		r.assume(goalDelivered)
 	}
-	d.remember(ctx, r, a.ID)
+	if err := d.remember(ctx, r, a.ID); err != nil {
+		d.ended(a.ID, err)
+		return nil, err
+	}
 	ans, err := r.to(ctx)
 	out, err := d.conclude(ctx, it, a, ans, err)
 	if err == nil {
-		d.forget(ctx, a.ID)
+		d.finish(a.ID, rec.At)
 		if person {
 			d.nudge(ctx)
 		}
@@ -136,9 +152,10 @@ func (d *Dispenser) sendDispensing(ctx context.Context, it outbox.Item, a outbox
 func (d *Dispenser) conclude(ctx context.Context, it outbox.Item, a outbox.Attempt, ans *dispenseAnswer, err error) (outbox.Answer, error) {
 	d.ended(a.ID, err)
 	if err != nil {
+		d.tellRefusal(it, a.ID, err)
 		return nil, err
 	}
-	if err := d.report(ctx, it.Kind, a.ID, ans); err != nil {
+	if err := d.report(ctx, a.ID, ans); err != nil {
 		return nil, err
 	}
 	if ans.Conflict == ConflictElsewhere && it.Kind != KindUndeliver {
@@ -195,17 +212,24 @@ func (d *Dispenser) sendFeedback(ctx context.Context, it outbox.Item, a outbox.A
 }
 
 // remember lets a run keep what it fetched until the item is done: a prescription that is delivered already may not be had a
-// second time.
-func (d *Dispenser) remember(ctx context.Context, r *run, id outbox.ID) {
+// second time. What was kept must be readable before anything is sent.
+func (d *Dispenser) remember(ctx context.Context, r *run, id outbox.ID) error {
 	box := d.box.Load()
 	if box == nil {
-		return
+		return nil
 	}
-	if kept, err := idOf(box, kindKeptRecord, id.String()); err == nil {
-		if it, err := box.Reveal(ctx, kept); err == nil && len(it.Payload) > 0 {
-			if rec, err := decodeDispense(it.Payload); err == nil && rec.Fetched != nil {
-				r.kept, r.fetched = rec.Fetched, true
-			}
+	ref := keptRef(id, r.rec.At)
+	kept, err := idOf(box, kindKeptRecord, ref)
+	if err != nil {
+		return err
+	}
+	switch it, err := box.Reveal(ctx, kept); {
+	case errors.Is(err, outbox.ErrNotFound), errors.Is(err, outbox.ErrCorrupt):
+	case err != nil:
+		return d.unstored(err)
+	case len(it.Payload) > 0:
+		if rec, err := decodeDispense(it.Payload); err == nil && rec.Fetched != nil {
+			r.kept, r.fetched = rec.Fetched, true
 		}
 	}
 	r.save = func(ctx context.Context, f *fetchRecord) error {
@@ -214,22 +238,12 @@ func (d *Dispenser) remember(ctx context.Context, r *run, id outbox.ID) {
 			return d.unreadable(err)
 		}
 		_, err = box.Put(ctx, outbox.Item{
-			Kind: kindKeptRecord, Ref: id.String(), Held: true, Priority: outbox.Background, Expiry: outbox.Days(DispenseDays + 1), Payload: payload,
+			Kind: kindKeptRecord, Ref: ref, Held: true, Priority: outbox.Background, Expiry: outbox.Days(DispenseDays + 1), Payload: payload,
 		})
 		if errors.Is(err, outbox.ErrConflict) {
 			return nil // from an earlier try: as good
 		}
 		return err
 	}
-}
-
-// forget drops what was kept for an item that is done: its answer has it.
-func (d *Dispenser) forget(ctx context.Context, id outbox.ID) {
-	box := d.box.Load()
-	if box == nil {
-		return
-	}
-	if kept, err := idOf(box, kindKeptRecord, id.String()); err == nil {
-		_ = box.Cancel(ctx, kept) // when it is not there, or stays: it expires by itself
-	}
+	return nil
 }

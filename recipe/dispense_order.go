@@ -223,7 +223,7 @@ func (d *Dispenser) reserveAll(ctx context.Context, box *outbox.Box, waiting []o
 			return nil
 		}
 		_, err := d.c.Reserve(ctx, batch)
-		if err = unread(err); err != nil && fault.OutcomeOf(err) != fault.Rejected {
+		if err = passing(unread(err)); err != nil && fault.OutcomeOf(err) != fault.Rejected {
 			return err
 		}
 		d.mu.Lock()

@@ -111,6 +111,7 @@ type dispenseAnswer struct {
 	State     protocol.PrescriptionStatus `json:"state"` // where the prescription stood last
 	Updater   string                      `json:"by,omitempty"`
 	Conflict  Conflict                    `json:"conflict,omitempty"`
+	Before    bool                        `json:"before,omitempty"` // this pharmacy had delivered it before
 	Fetched   *fetchRecord                `json:"fetched,omitempty"`
 }
 

@@ -58,7 +58,11 @@ func (a *dispenseAnswer) report(id outbox.ID) *Report {
 	if f == nil {
 		f = &fetchRecord{}
 	}
-	if a.Conflict == 0 && len(f.Differences) == 0 && f.Alarm == "" && f.Unread == "" {
+	conflict := a.Conflict
+	if conflict == 0 && a.Before {
+		conflict = ConflictBefore
+	}
+	if conflict == 0 && len(f.Differences) == 0 && f.Alarm == "" && f.Unread == "" {
 		return nil
 	}
 	rid, err := identity.ParseRIDLenient(a.RID)
@@ -66,7 +70,7 @@ func (a *dispenseAnswer) report(id outbox.ID) *Report {
 		return nil // it was one when the item was made
 	}
 	r := &Report{
-		ID: id, RID: rid, Reference: a.Reference, At: a.At, Found: a.Found, Force: a.Force, Conflict: a.Conflict, State: a.State,
+		ID: id, RID: rid, Reference: a.Reference, At: a.At, Found: a.Found, Force: a.Force, Conflict: conflict, State: a.State,
 		Updater: identity.Hide(a.Updater), Compared: f.Compared, Difference: f.Differences, Alarm: f.Alarm, Unread: f.Unread,
 	}
 	if a.Conflict == ConflictTwice {
@@ -96,7 +100,7 @@ func (a *dispenseAnswer) fault() *fault.Error {
 }
 
 // report stores what is to be told, before the item is done, and tells it.
-func (d *Dispenser) report(ctx context.Context, kind outbox.Kind, id outbox.ID, a *dispenseAnswer) error {
+func (d *Dispenser) report(ctx context.Context, id outbox.ID, a *dispenseAnswer) error {
 	r := a.report(id)
 	if r == nil {
 		return nil
@@ -112,18 +116,16 @@ func (d *Dispenser) report(ctx context.Context, kind outbox.Kind, id outbox.ID, 
 	if known {
 		return nil // it waits for the other pharmacy, and was told so
 	}
-	if err := d.keepReport(ctx, id, a); err != nil {
+	if err := d.keepReport(ctx, *r, a); err != nil {
 		return err
 	}
-	if d.onReport != nil {
-		d.onReport(*r)
-	}
+	d.tell(*r)
 	return nil
 }
 
 // keepReport puts a report into the outbox, where it is held until it is acknowledged. Each conflict of an item is one report,
 // however often the item is tried.
-func (d *Dispenser) keepReport(ctx context.Context, id outbox.ID, a *dispenseAnswer) error {
+func (d *Dispenser) keepReport(ctx context.Context, r Report, a *dispenseAnswer) error {
 	box := d.box.Load()
 	if box == nil {
 		return d.invalid(ErrNoOutbox)
@@ -134,18 +136,22 @@ func (d *Dispenser) keepReport(ctx context.Context, id outbox.ID, a *dispenseAns
 		f.Document = nil // the answer of the item has it
 		slim.Fetched = &f
 	}
-	payload, err := json.Marshal(reportRecord{ID: id.String(), Answer: &slim})
+	payload, err := json.Marshal(reportRecord{ID: r.ID.String(), Answer: &slim})
 	if err != nil {
 		return d.invalid(errDispenseRecord)
 	}
 	_, err = box.Put(context.WithoutCancel(ctx), outbox.Item{
-		Kind: KindReport, Ref: id.String() + "/" + a.Conflict.String(), Held: true, Priority: outbox.Background, Payload: payload,
+		Kind: KindReport, Ref: r.ref(), Held: true, Priority: outbox.Background, Payload: payload,
 	})
 	if errors.Is(err, outbox.ErrConflict) {
 		return nil // from an earlier try: found at another instant
 	}
 	return err
 }
+
+// ref names a report in the outbox. The instant of dispensing is in it because the outbox forgets items, and may give the same
+// id again.
+func (r Report) ref() string { return fmt.Sprintf("%s/%s/%d", r.ID, r.Conflict, r.At.UnixNano()) }
 
 // reportRecord is a report as it lies in the outbox.
 type reportRecord struct {
@@ -154,7 +160,7 @@ type reportRecord struct {
 }
 
 // Reports goes through all reports that nobody has acknowledged, and the items that ended without an answer: refused for
-// another reason than the state, parked, or expired after [DispenseDays].
+// another reason than the state, parked, or expired after [DispenseDays]; of feedback too.
 func (d *Dispenser) Reports(ctx context.Context) iter.Seq2[Report, error] {
 	box := d.box.Load()
 	if box == nil {
@@ -167,7 +173,7 @@ func (d *Dispenser) Reports(ctx context.Context) iter.Seq2[Report, error] {
 				return
 			}
 		}
-		for _, k := range d.Kinds() {
+		for _, k := range append(d.Kinds(), KindFeedback) {
 			for _, s := range []outbox.State{outbox.Rejected, outbox.Parked, outbox.Expired} {
 				for v, err := range box.List(ctx, outbox.Filter{Kind: k, State: s}) {
 					r, ok, err := d.over(ctx, box, v, err)
@@ -228,29 +234,48 @@ func (d *Dispenser) over(ctx context.Context, box *outbox.Box, v outbox.View, er
 		return Report{}, false, d.invalid(err)
 	}
 	r := Report{ID: v.ID, RID: rid, Reference: rec.Reference, At: rec.At, Found: v.Changed, Force: rec.Force, Conflict: ConflictRefused}
-	if v.State == outbox.Expired {
+	switch {
+	case v.Kind == KindFeedback:
+		r.Conflict = ConflictFeedback
+	case v.State == outbox.Expired:
 		r.Conflict = ConflictTooLate
 	}
 	return r, true, nil
 }
 
 // Acknowledge says that a person has read a report: it is not in Reports any more. Of an item that was refused or parked, the
-// item itself is given up; an expired one stays in the list until the outbox forgets it.
+// item itself is given up; an expired one, and a feedback, likewise.
 func (d *Dispenser) Acknowledge(ctx context.Context, r Report) error {
 	box := d.box.Load()
 	if box == nil {
 		return d.invalid(ErrNoOutbox)
 	}
-	if r.Conflict == ConflictRefused {
-		return box.Cancel(ctx, r.ID)
+	if r.Conflict == ConflictRefused || r.Conflict == ConflictTooLate || r.Conflict == ConflictFeedback {
+		return giveUp(ctx, box, r.ID)
 	}
-	id, err := idOf(box, KindReport, r.ID.String()+"/"+r.Conflict.String())
+	id, err := idOf(box, KindReport, r.ref())
 	if err != nil {
 		return err
 	}
 	err = box.Cancel(ctx, id)
 	if errors.Is(err, outbox.ErrNotFound) {
 		return nil // acknowledged already, or never kept
+	}
+	return err
+}
+
+// giveUp cancels an item that a person has read about. One of which nobody knows whether it arrived counts as not arrived.
+func giveUp(ctx context.Context, box *outbox.Box, id outbox.ID) error {
+	err := box.Cancel(ctx, id)
+	state, ok := errors.AsType[*outbox.StateError](err)
+	switch {
+	case ok && state.State == outbox.Cancelled, errors.Is(err, outbox.ErrNotFound):
+		return nil // read already
+	case ok && state.Pending && state.State == outbox.Parked:
+		if err := box.Decide(ctx, id, false); err != nil {
+			return err
+		}
+		return box.Cancel(ctx, id)
 	}
 	return err
 }

@@ -155,7 +155,7 @@ const alarmStamp = "stamp"
 // nothing: an item of which something was sent is not one that can be cancelled. Nor does the end of one step mean that the
 // item is done.
 func (r *run) unfinished(err error) error {
-	err = unread(err)
+	err = passing(unread(err))
 	e, ok := errors.AsType[*fault.Error](err)
 	switch {
 	case !ok:
@@ -198,5 +198,7 @@ func (r *run) answer(c Conflict) *dispenseAnswer {
 	if a.Fetched == nil {
 		a.Fetched = r.rec.Fetched
 	}
+	// Each delivery begins with what was fetched for it: what is delivered without was so before.
+	a.Before = c == 0 && !r.only && a.Fetched == nil
 	return a
 }

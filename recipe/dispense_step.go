@@ -44,11 +44,16 @@ const (
 	ConflictRefused
 	// ConflictTooLate: Recip-e did not answer as long as the item lived.
 	ConflictTooLate
+	// ConflictBefore: this pharmacy itself had delivered the prescription before, and this outbox did not know: with another
+	// program or computer, or so long ago that it was forgotten. Recip-e knows one delivery; who gave two must take one back.
+	ConflictBefore
+	// ConflictFeedback: a feedback did not arrive, or nobody knows whether it did. Reference is its own.
+	ConflictFeedback
 )
 
 // String returns a lower-case English word, "none" for the zero value.
 func (c Conflict) String() string {
-	words := [...]string{"none", "twice", "elsewhere", "revoked", "expired", "unclear", "refused", "too late"}
+	words := [...]string{"none", "twice", "elsewhere", "revoked", "expired", "unclear", "refused", "too late", "before", "feedback"}
 	if int(c) >= len(words) {
 		return "conflict(?)"
 	}

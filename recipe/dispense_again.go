@@ -1,0 +1,176 @@
+package recipe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ehealth-continuity/ehealth/fault"
+	"github.com/ehealth-continuity/ehealth/identity"
+	"github.com/ehealth-continuity/ehealth/recipe/protocol"
+	"github.com/ehealth-continuity/ehealth/resilience/outbox"
+)
+
+// passing makes an error that says nothing about the prescription one that says when to try again. What Recip-e itself refuses
+// is final; a token that is not in the depot, a question that a gateway does not like or a certificate that is being replaced
+// is an outage like any other, and must not end a delivery that was made.
+func passing(err error) error {
+	e, ok := errors.AsType[*fault.Error](err)
+	switch {
+	case !ok, e.Outcome != fault.NotSent && e.Outcome != fault.Rejected, errors.As(err, new(*RefusedError)):
+		return err
+	case e.Kind.Temporary(), e.Kind == fault.Denied, e.Kind == fault.Canceled:
+		return err
+	}
+	out := *e
+	out.Kind, out.Outcome, out.Err = fault.Unavailable, fault.NotSent, err
+	return &out
+}
+
+// unstored is the error of a store that could not say what was done: nothing is sent before it can.
+func (d *Dispenser) unstored(err error) error {
+	return &fault.Error{Op: opDispense, Service: ServiceExecutor, Kind: fault.Unavailable, Outcome: fault.NotSent, Err: fault.AsSafe(err)}
+}
+
+// undone tells that what an item has done does not stand any more: the prescription was taken back without this outbox, or is
+// somebody else's by now. While Recip-e does not answer, what was done counts.
+func (d *Dispenser) undone(ctx context.Context, k outbox.Kind, rid string) bool {
+	id, err := identity.ParseRIDLenient(rid)
+	if err != nil {
+		return false
+	}
+	wait := hurried
+	if end, ok := ctx.Deadline(); ok {
+		wait = min(wait, time.Until(end)/2)
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	s, err := d.c.Status(ctx, id)
+	if err != nil {
+		return false
+	}
+	mine := holderOf(s.By, d.c.Caller().NIHII) != another
+	switch k {
+	case KindUndeliver:
+		return mine && (s.State == protocol.InProcess || s.State == protocol.Delivered || s.State == protocol.Archived)
+	case KindArchive:
+		return !mine || s.State != protocol.Archived
+	}
+	return !mine || s.State != protocol.Delivered && s.State != protocol.Archived
+}
+
+// takenBack tells that the delivery of an item is to be taken back as soon as it is made: then it is not archived, because
+// what is archived cannot be taken back.
+func (d *Dispenser) takenBack(ctx context.Context, ref string) (bool, error) {
+	box := d.box.Load()
+	cut := strings.LastIndexByte(ref, '/')
+	if box == nil || cut < 0 {
+		return false, nil
+	}
+	for n := range maxSlots {
+		id, err := idOf(box, KindUndeliver, fmt.Sprintf("%s/%d", ref[:cut], n))
+		if err != nil {
+			return false, err
+		}
+		v, err := box.Show(ctx, id)
+		switch {
+		case errors.Is(err, outbox.ErrNotFound):
+			return false, nil
+		case err != nil:
+			return false, d.unstored(err)
+		case v.State.Open():
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// keptRef names what is kept for an item. The instant of dispensing is in it because the outbox forgets items, and may give
+// the same id again.
+func keptRef(id outbox.ID, at time.Time) string { return fmt.Sprintf("%s/%d", id, at.UnixNano()) }
+
+// finish notes that what was kept for an item is not needed when the item is done: not before, so that a program that ends
+// between the two loses nothing.
+func (d *Dispenser) finish(id outbox.ID, at time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.finished) < maxOrdered { // what is not noted expires by itself
+		d.finished = append(d.finished, keptRef(id, at))
+	}
+}
+
+// clean drops what was kept for items that are done. A program begins with what earlier ones left.
+func (d *Dispenser) clean(ctx context.Context, box *outbox.Box, old bool) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	d.mu.Lock()
+	refs := d.finished
+	d.finished = nil
+	old = old && !d.cleaned
+	d.cleaned = d.cleaned || old
+	d.mu.Unlock()
+	if old {
+		refs = append(refs, keptRefs(ctx, box)...)
+	}
+	for _, ref := range refs {
+		d.drop(ctx, box, ref)
+	}
+}
+
+// keptRefs are the names of what is kept. What cannot be read stays, and expires.
+func keptRefs(ctx context.Context, box *outbox.Box) []string {
+	var out []string
+	for _, s := range []outbox.State{outbox.Held, outbox.Expired} {
+		for v, err := range box.List(ctx, outbox.Filter{Kind: kindKeptRecord, State: s}) {
+			if err != nil {
+				continue
+			}
+			if it, err := box.Reveal(ctx, v.ID); err == nil {
+				out = append(out, it.Ref)
+			}
+		}
+	}
+	return out
+}
+
+// drop cancels what was kept unless its item may still need it. When that fails it expires by itself.
+func (d *Dispenser) drop(ctx context.Context, box *outbox.Box, ref string) {
+	name, _, _ := strings.Cut(ref, "/")
+	id, err := outbox.ParseID(name)
+	if err != nil {
+		return
+	}
+	v, err := box.Show(ctx, id)
+	if err != nil && !errors.Is(err, outbox.ErrNotFound) || err == nil && v.State != outbox.Done && v.State != outbox.Cancelled {
+		return
+	}
+	if kept, err := idOf(box, kindKeptRecord, ref); err == nil {
+		_ = box.Cancel(ctx, kept)
+	}
+}
+
+// tell gives a report to whoever wants to hear of it. That one must not be able to undo what was done: the report is on disk.
+func (d *Dispenser) tell(r Report) {
+	if d.onReport == nil {
+		return
+	}
+	defer func() { _ = recover() }()
+	d.onReport(r)
+}
+
+// tellRefusal tells of an item that Recip-e refused for another reason than the state.
+func (d *Dispenser) tellRefusal(it outbox.Item, id outbox.ID, err error) {
+	o := fault.OutcomeOf(err)
+	if fault.KindOf(err) != fault.Invalid || o != fault.Rejected && o != fault.NotSent || !errors.As(err, new(*RefusedError)) {
+		return
+	}
+	rec, err := decodeDispense(it.Payload)
+	if err != nil {
+		return
+	}
+	if rid, err := rec.rid(); err == nil {
+		d.tell(Report{ID: id, RID: rid, Reference: rec.Reference, At: rec.At, Found: time.Now().Round(0).UTC(), Force: rec.Force, Conflict: ConflictRefused})
+	}
+}
