@@ -2,6 +2,7 @@ package recipe_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -17,17 +18,25 @@ import (
 type sick struct {
 	outbox.Store
 
-	mu    sync.Mutex
-	calls int
-	from  int  // 0 = never
-	once  bool // only that one
-	does  bool // a write is carried out, and the answer lost
+	mu            sync.Mutex
+	calls, misses int
+	from          int  // 0 = never
+	once          bool // only that one
+	does          bool // a write is carried out, and the answer lost
 }
 
 func (s *sick) fall(from int, once, does bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.calls, s.from, s.once, s.does = 0, from, once, does
+	s.calls, s.misses, s.from, s.once, s.does = 0, 0, from, once, does
+}
+
+// looked tells that so many items were looked for in vain that one more shows nothing new.
+func (s *sick) looked() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.misses++
+	return s.misses > 3
 }
 
 // fails tells what becomes of a call: nothing, an error, or an error although it is carried out.
@@ -56,10 +65,14 @@ func (s *sick) Insert(ctx context.Context, e outbox.Entry, c *outbox.Claim) (out
 }
 
 func (s *sick) Load(ctx context.Context, id outbox.ID) (outbox.Entry, error) {
+	e, err := s.Store.Load(ctx, id)
+	if errors.Is(err, outbox.ErrNotFound) && s.looked() {
+		return e, err
+	}
 	if _, err := s.fails(); err != nil {
 		return outbox.Entry{}, err
 	}
-	return s.Store.Load(ctx, id)
+	return e, err
 }
 
 func (s *sick) Swap(ctx context.Context, e outbox.Entry, g outbox.Guard) error {

@@ -51,8 +51,8 @@ func (CreateRequest) MarshalJSON() ([]byte, error) { return json.Marshal(shownRe
 
 // Created is an electronic prescription.
 type Created struct {
-	RID       identity.RID
-	Reference string // of the request, or the one that was made
+	RID       identity.RID // zero = a person found out that it was created, and nobody knows its number (D-UNSURE)
+	Reference string       // of the request, or the one that was made
 	Expires   protocol.Date
 	// Notice is D-RX-PRINT when the service is unstable: give the patient the proof on paper, too. "" = nothing.
 	Notice string
@@ -111,7 +111,8 @@ type CreateResult struct {
 }
 
 // CreateAll creates several prescriptions side by side. Each has its own result, and the failure of one says nothing about
-// another. There is no such call on the wire: each is a request of its own.
+// another. There is no such call on the wire: each is a request of its own. ctx's deadline, or Config.Timeout without one, is that
+// of all together.
 func (p *Prescriber) CreateAll(ctx context.Context, all []CreateRequest) []CreateResult {
 	out := make([]CreateResult, len(all))
 	if len(all) > MaxCreateAll {
@@ -120,6 +121,8 @@ func (p *Prescriber) CreateAll(ctx context.Context, all []CreateRequest) []Creat
 		}
 		return out
 	}
+	ctx, cancel := p.bounded(ctx, time.Now())
+	defer cancel()
 	const together = 10
 	var wg sync.WaitGroup
 	places := make(chan struct{}, together)
@@ -160,7 +163,11 @@ func (c *creating) run(ctx context.Context) (_ *Created, again bool, _ error) {
 		created, err := c.join(ctx, st.create)
 		return created, false, err
 	}
-	it, to, err := c.prepare(ctx, st.create.n+1)
+	n, err := st.create.next()
+	if err != nil {
+		return nil, false, c.notCreated(c.p.local(opCreate, fault.Conflict, err), false)
+	}
+	it, to, err := c.prepare(ctx, n)
 	if err != nil {
 		return nil, false, c.hold(ctx, st, err)
 	}
@@ -208,6 +215,13 @@ func (c *creating) done(res *outbox.Result, l *live) (*Created, error) {
 		return nil, c.p.local(opCreate, fault.Conflict, outbox.ErrConflict)
 	}
 	out := &Created{RID: a.rid(), Reference: c.r.Reference, Expires: c.doc.expires, Before: res.Before, Trips: c.trips.names()}
+	if day, err := protocol.ParseDate(a.Expires); err == nil {
+		out.Expires = day
+	}
+	if out.RID.IsZero() {
+		out.Notice = NoticeUnsure
+		return out, nil
+	}
 	if l != nil && (l.shaky() || c.p.troubled(time.Now())) || l == nil && c.p.troubled(time.Now()) {
 		out.Notice = NoticePrint
 	}
@@ -243,9 +257,11 @@ func (c *creating) settle(ctx context.Context, it outbox.Item, res *outbox.Resul
 	// The outbox itself failed. Nothing was sent unless the item is there.
 	entry, perr := c.box.Prepare(it)
 	if perr != nil {
-		return nil, c.p.ledger(opCreate, err)
+		return nil, c.unsure(errors.Join(err, perr))
 	}
-	switch _, serr := c.box.Show(context.WithoutCancel(ctx), entry.ID); {
+	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawWait)
+	defer cancel()
+	switch _, serr := c.box.Show(asking, entry.ID); {
 	case errors.Is(serr, outbox.ErrNotFound):
 		return nil, c.notCreated(err, false)
 	case serr == nil && c.p.withdraw(ctx, c.box, entry.ID):

@@ -27,7 +27,7 @@ type document struct {
 const (
 	errBoth    reason = "recipe: either a prescription or a document is given"
 	errPatient reason = "recipe: 4000099 the document names no patient"
-	errAuthor  reason = "recipe: 4001013 the document is by another prescriber than the caller"
+	errNotOwn  reason = "recipe: 4001013 the document is by another prescriber than the caller"
 	errExpiry  reason = "recipe: 500026 the document says no day of expiry"
 	errType    reason = "recipe: unknown type of prescription"
 	errOthers  reason = "recipe: the generation of 2021 knows nothing of other prescribers"
@@ -46,7 +46,7 @@ func (p *Prescriber) document(r *CreateRequest, now time.Time) (*document, error
 		return nil, err
 	}
 	if !p.who.Quality.IsOrganisation() && !author.SameBase(p.who.NIHII) { // a hospital sends for its prescribers
-		return nil, errAuthor
+		return nil, errNotOwn
 	}
 	if d.patient.IsZero() {
 		return nil, errPatient

@@ -22,16 +22,20 @@ func (c *creating) hold(ctx context.Context, st *entries, cause error) error {
 		return c.notCreated(cause, false)
 	}
 	payload, err := json.Marshal(heldRecord{
-		Version: createVersion, Reference: c.r.Reference, Document: c.doc.xml, Type: string(c.r.Type), Feedback: c.r.Feedback,
+		Version: createVersion, Reference: c.r.Reference, Author: c.p.who.NIHII.Base(), Content: c.doc.content, Document: c.doc.xml, Type: string(c.r.Type), Feedback: c.r.Feedback,
 		Label: c.r.Label.Reveal(), Vision: c.r.Vision.Reveal(), VisionOthers: string(c.r.VisionOthers),
 	})
 	if err != nil {
 		return c.notCreated(errors.Join(cause, errRecord), false)
 	}
+	n, err := st.held.next()
+	if err != nil {
+		return c.notCreated(errors.Join(cause, err), false)
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawWait)
 	defer cancel()
 	_, err = c.box.Put(ctx, outbox.Item{
-		Kind: KindHeld, Key: lineOf(c.r.Reference), Ref: refOf(c.r.Reference, st.held.n+1), Held: true, Expiry: outbox.Midnight(time.Time{}), Payload: payload,
+		Kind: KindHeld, Key: lineOf(c.r.Reference), Ref: refOf(c.r.Reference, n), Held: true, Expiry: outbox.Midnight(time.Time{}), Payload: payload,
 	})
 	if err != nil {
 		return c.notCreated(errors.Join(cause, err), false)
@@ -76,6 +80,9 @@ func (h heldHandler) Send(ctx context.Context, it outbox.Item, at outbox.Attempt
 	if err != nil {
 		return nil, p.invalid(opConfirm, err)
 	}
+	if !p.own(held.Author) {
+		return nil, p.foreign(opConfirm)
+	}
 	if err := p.excluded(ctx, held.Reference, opConfirm); err != nil {
 		return nil, err
 	}
@@ -86,6 +93,10 @@ func (h heldHandler) Send(ctx context.Context, it outbox.Item, at outbox.Attempt
 	}
 	if f := last.fate(time.Now()); f != fateNone {
 		return nil, nil // an earlier attempt of ours came that far, or somebody else did
+	}
+	n, err := last.next()
+	if err != nil {
+		return nil, p.local(opConfirm, fault.Conflict, err)
 	}
 	own, err := box.Show(ctx, at.ID)
 	if err != nil {
@@ -99,6 +110,9 @@ func (h heldHandler) Send(ctx context.Context, it outbox.Item, at outbox.Attempt
 	if err != nil {
 		return nil, p.invalid(opConfirm, err)
 	}
+	if held.Content != "" {
+		doc.content = held.Content
+	}
 	rec, _, err := p.makeReady(ctx, doc, r, &trips{})
 	if err != nil {
 		return nil, err
@@ -109,7 +123,7 @@ func (h heldHandler) Send(ctx context.Context, it outbox.Item, at outbox.Attempt
 		return nil, p.invalid(opConfirm, errRecord)
 	}
 	_, err = box.Put(ctx, outbox.Item{
-		Kind: KindCreate, Key: lineOf(held.Reference), Ref: refOf(held.Reference, last.n+1), Expiry: outbox.At(own.Expires), Payload: payload,
+		Kind: KindCreate, Key: lineOf(held.Reference), Ref: refOf(held.Reference, n), Expiry: outbox.At(own.Expires), Payload: payload,
 	})
 	if err != nil && !errors.Is(err, outbox.ErrConflict) { // put by somebody else meanwhile: that one goes
 		return nil, p.ledger(opConfirm, err)

@@ -28,6 +28,9 @@ const (
 	maxReference = 200
 	// maxTries bounds how often one reference may be tried.
 	maxTries = 100
+	// maxGap bounds how many tries in a row may be taken back: an outbox forgets those after some weeks, and what came after
+	// them must be found all the same.
+	maxGap = 12
 	// withdrawWait bounds taking an item back: the caller's time may be over by then.
 	withdrawWait = 5 * time.Second
 )
@@ -50,29 +53,53 @@ func referenceOf(ref string) string {
 // item is the latest item of a kind for a reference; n is 0 when there is none.
 type item struct {
 	n    int
+	kept int // the latest up to it that is never forgotten
 	id   outbox.ID
 	view outbox.View
 }
 
-// latest looks items up by their names: the ledger has no other index.
+// latest looks items up by their names: the ledger has no other index. Earlier ones may be forgotten already.
 func latest(ctx context.Context, box *outbox.Box, kind outbox.Kind, reference string) (item, error) {
 	var last item
-	for n := 1; n <= maxTries; n++ {
+	for n := 1; n <= maxTries && n-last.n <= maxGap; n++ {
 		entry, err := box.Prepare(outbox.Item{Kind: kind, Ref: refOf(reference, n)})
 		if err != nil {
 			return item{}, err
 		}
 		view, err := box.Show(ctx, entry.ID)
 		if errors.Is(err, outbox.ErrNotFound) {
-			return last, nil
+			continue
 		}
 		if err != nil {
 			return item{}, err
 		}
-		last = item{n, entry.ID, view}
+		last.n, last.id, last.view = n, entry.ID, view
+		if view.State != outbox.Done && view.State != outbox.Cancelled {
+			last.kept = n
+		}
 	}
 	return last, nil
 }
+
+// next is the number of the item after this one. It is refused where latest would not find it.
+func (i item) next() (int, error) {
+	if i.n >= maxTries || i.n-i.kept >= maxGap {
+		return 0, errTooOften
+	}
+	return i.n + 1, nil
+}
+
+const (
+	errTooOften reason = "recipe: tried too often under this reference"
+	errAuthor   reason = "recipe: another prescriber's"
+)
+
+// own tells whether this prescriber put an item. Lists show only the caller's own prescriptions, so what another one who works
+// with the same outbox has begun is neither sent nor looked for. "" = it was put before authors were kept.
+func (p *Prescriber) own(author string) bool { return author == "" || author == p.who.NIHII.Base() }
+
+// foreign is the error of what another prescriber has to do: it waits.
+func (p *Prescriber) foreign(op string) error { return p.local(op, fault.Unavailable, errAuthor) }
 
 // fate is what is certain about an item.
 type fate uint8
@@ -113,10 +140,11 @@ func (p *Prescriber) look(ctx context.Context, box *outbox.Box, reference string
 	st := &entries{}
 	now := time.Now()
 	var err error
-	if st.create, err = latest(ctx, box, KindCreate, reference); err != nil {
+	// What is held becomes one that is created, and never the other way: looked up in this order, nothing falls between.
+	if st.held, err = latest(ctx, box, KindHeld, reference); err != nil {
 		return nil, err
 	}
-	if st.held, err = latest(ctx, box, KindHeld, reference); err != nil {
+	if st.create, err = latest(ctx, box, KindCreate, reference); err != nil {
 		return nil, err
 	}
 	if st.paper, err = latest(ctx, box, KindPaper, reference); err != nil {
@@ -174,7 +202,9 @@ func (p *Prescriber) Outcome(ctx context.Context, reference string) (Outcome, er
 		if err != nil {
 			return Outcome{}, p.local(op, fault.Local, err)
 		}
-		out.RID = a.rid()
+		if out.RID = a.rid(); out.RID.IsZero() && out.State == OutcomeCreated {
+			out.Notice = NoticeUnsure
+		}
 	}
 	return out, nil
 }

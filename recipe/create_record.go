@@ -12,6 +12,7 @@ import (
 type createRecord struct {
 	Version   int       `json:"v"`
 	Reference string    `json:"ref"`
+	Author    string    `json:"author,omitempty"` // see [Prescriber.own]
 	Patient   string    `json:"patient"`
 	Type      string    `json:"type"`
 	Expires   string    `json:"expires"`
@@ -52,12 +53,17 @@ type createAnswer struct {
 	Content string   `json:"content"`
 	Surplus []string `json:"surplus,omitempty"` // others with the same key
 	Later   bool     `json:"later,omitempty"`   // it was held and confirmed
+	Expires string   `json:"expires,omitempty"` // the day that it was sent with
 }
 
 func (a *createAnswer) rid() identity.RID { return ridOf(a.RID) }
 
+// decodeCreateAnswer reads it. There is none when a person has found out that it was created: then nobody knows the number.
 func decodeCreateAnswer(b []byte) (*createAnswer, error) {
 	var a createAnswer
+	if len(b) == 0 {
+		return &a, nil
+	}
 	if err := json.Unmarshal(b, &a); err != nil || a.RID == "" {
 		return nil, errRecord
 	}
@@ -68,6 +74,8 @@ func decodeCreateAnswer(b []byte) (*createAnswer, error) {
 type heldRecord struct {
 	Version      int    `json:"v"`
 	Reference    string `json:"ref"`
+	Author       string `json:"author,omitempty"`  // see [Prescriber.own]
+	Content      string `json:"content,omitempty"` // as the call that held it has it
 	Document     []byte `json:"document"`
 	Type         string `json:"type"`
 	Feedback     bool   `json:"feedback,omitempty"`

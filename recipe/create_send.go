@@ -82,7 +82,7 @@ func (p *Prescriber) makeReady(ctx context.Context, doc *document, r *CreateRequ
 		return nil, nil, err
 	}
 	rec := &createRecord{
-		Version: createVersion, Reference: r.Reference, Patient: doc.patient.Reveal(), Type: string(r.Type), Expires: doc.expires.String(),
+		Version: createVersion, Reference: r.Reference, Author: p.who.NIHII.Base(), Patient: doc.patient.Reveal(), Type: string(r.Type), Expires: doc.expires.String(),
 		KMEHR: doc.ids.KMEHR.Reveal(), Local: doc.ids.Local.Reveal(), Digest: doc.digest, KeyID: protocol.EncodeKeyID(key.ID()),
 		Start: time.Now().Round(0), Content: doc.content, Feedback: r.Feedback, Label: r.Label.Reveal(), Vision: r.Vision.Reveal(),
 		VisionOthers: string(r.VisionOthers), KMEHRVersion: doc.version, Source: doc.source,
@@ -191,9 +191,15 @@ func (h createHandler) Send(ctx context.Context, it outbox.Item, at outbox.Attem
 	if err != nil {
 		return nil, p.invalid(opCreate, err)
 	}
+	if !p.own(rec.Author) {
+		return nil, p.foreign(opCreate)
+	}
 	l, waited := liveOf(ctx)
 	if !waited && !rec.Later {
 		return nil, p.local(opCreate, fault.Unavailable, ErrNobodyWaits)
+	}
+	if err := p.once(ctx, at); err != nil {
+		return nil, err
 	}
 	if err := p.excluded(ctx, rec.Reference, opCreate); err != nil {
 		return nil, err
@@ -207,16 +213,50 @@ func (h createHandler) Send(ctx context.Context, it outbox.Item, at outbox.Attem
 	a, err := ask(exchange.WithExpires(l.trips.follow(ctx), at.Expires), p.client, q)
 	if err != nil {
 		l.was(true)
-		return nil, err
+		return nil, p.doubted(a, err)
 	}
 	l.was(a.Attempts > 1 || a.Alternate || rec.Pin != "")
 	if a.Result.RID.IsZero() {
-		return nil, &fault.Error{
-			Op: opCreate, Service: p.service, Endpoint: a.Endpoint.URL, Ticket: a.Response.ID, Kind: fault.Protocol, Outcome: fault.Unknown,
-			Attempts: a.Attempts, Notice: NoticeUnsure, Err: ErrNoRID,
+		return nil, p.incomplete(a, ErrNoRID)
+	}
+	return json.Marshal(createAnswer{RID: a.Result.RID.Reveal(), Content: rec.Content, Later: rec.Later, Expires: rec.Expires})
+}
+
+// doubted is the error of a call: a refusal that names a prescription has made something, and only looking says what.
+func (p *Prescriber) doubted(a *answered[*protocol.CreatePrescriptionResult], err error) error {
+	if a != nil && !a.Result.RID.IsZero() {
+		return p.incomplete(a, err)
+	}
+	return err
+}
+
+// incomplete is the error of an answer after which nobody knows.
+func (p *Prescriber) incomplete(a *answered[*protocol.CreatePrescriptionResult], cause error) error {
+	return &fault.Error{
+		Op: opCreate, Service: p.service, Endpoint: a.Endpoint.URL, Ticket: a.Response.ID, Kind: fault.Protocol, Outcome: fault.Unknown,
+		Attempts: a.Attempts, Notice: NoticeUnsure, Err: cause,
+	}
+}
+
+const errOnce reason = "recipe: it may have been sent before, so it is not sent again"
+
+// once refuses what was sent before and came to an unknown end, although it was not found since: how long lists may hide a new
+// prescription is not published, and one more cannot be told from the first.
+func (p *Prescriber) once(ctx context.Context, at outbox.Attempt) error {
+	box := p.box.Load()
+	if at.N == 1 || box == nil {
+		return nil
+	}
+	view, err := box.Show(ctx, at.ID)
+	if err != nil {
+		return p.ledger(opCreate, err)
+	}
+	for _, t := range view.History {
+		if t.N < at.N && (t.Failure == nil || t.Outcome != fault.NotSent && t.Outcome != fault.Rejected) {
+			return &fault.Error{Op: opCreate, Service: p.service, Kind: fault.Conflict, Outcome: fault.Rejected, Err: errOnce}
 		}
 	}
-	return json.Marshal(createAnswer{RID: a.Result.RID.Reveal(), Content: rec.Content, Later: rec.Later})
+	return nil
 }
 
 func (p *Prescriber) createQuestion(rec *createRecord) (question[*protocol.CreatePrescriptionResult], error) {

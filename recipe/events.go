@@ -18,7 +18,8 @@ const (
 	EventSurplus
 	// EventRevoked: a surplus one was revoked.
 	EventRevoked
-	// EventNotRevoked: a surplus one cannot be revoked any more, because a pharmacy has it. Somebody must call the pharmacy.
+	// EventNotRevoked: a surplus one is not revoked, because a pharmacy has it, or Recip-e refuses, or nobody knows its number
+	// (zero RID). Somebody must see to it, and call the pharmacy that has it.
 	EventNotRevoked
 )
 
@@ -56,7 +57,8 @@ type PropertiesStore interface {
 // Outcome is what is known of a prescription with a reference.
 type Outcome struct {
 	State OutcomeState
-	// RID is the prescription's number, with OutcomeCreated; and with OutcomePaper when there was one all the same.
+	// RID is the prescription's number, with OutcomeCreated (zero with D-UNSURE: a person said that it was created, and not which
+	// it is); and with OutcomePaper when there was one all the same.
 	RID identity.RID
 	// Confirmed tells of a held one that it is to be sent.
 	Confirmed bool

@@ -45,14 +45,17 @@ const (
 
 // paperRecord says that paper was given.
 type paperRecord struct {
-	Version int  `json:"v"`
-	Given   bool `json:"given,omitempty"` // by a person who was not sure: it waits for what becomes of the electronic one
+	Version int    `json:"v"`
+	Author  string `json:"author,omitempty"` // see [Prescriber.own]
+	Given   bool   `json:"given,omitempty"`  // by a person who was not sure: it waits for what becomes of the electronic one
 }
 
 // paperAnswer is when, and what had to be taken back.
 type paperAnswer struct {
 	At      time.Time `json:"at"`
 	Surplus string    `json:"surplus,omitempty"`
+	// Unnumbered: there is one to be taken back, and nobody knows its number.
+	Unnumbered bool `json:"unnumbered,omitempty"`
 }
 
 // given tells whether a paper item that is not settled was recorded by [Prescriber.PaperGiven].
@@ -114,13 +117,17 @@ func (p *Prescriber) permit(ctx context.Context, box *outbox.Box, reference stri
 			}
 		}
 	}
-	payload, err := json.Marshal(paperRecord{Version: createVersion})
+	n, err := st.paper.next()
+	if err != nil {
+		return Permit{}, false, p.local(opPaper, fault.Conflict, err)
+	}
+	payload, err := json.Marshal(paperRecord{Version: createVersion, Author: p.who.NIHII.Base()})
 	if err != nil {
 		return Permit{}, false, p.local(opPaper, fault.Local, errRecord)
 	}
 	end, _ := ctx.Deadline()
 	res, err := box.Do(ctx, outbox.Item{
-		Kind: KindPaper, Key: lineOf(reference), Ref: refOf(reference, st.paper.n+1), Expiry: outbox.At(end), Payload: payload,
+		Kind: KindPaper, Key: lineOf(reference), Ref: refOf(reference, n), Expiry: outbox.At(end), Payload: payload,
 	})
 	if err == nil {
 		return permitOf(reference, res)
@@ -143,6 +150,11 @@ func permitOf(reference string, res *outbox.Result) (Permit, bool, error) {
 	var a paperAnswer
 	if err := json.Unmarshal(res.Answer, &a); err != nil {
 		return Permit{}, false, &fault.Error{Op: opPaper, Service: ServicePrescriber, Kind: fault.Local, Outcome: fault.Done, Err: errRecord}
+	}
+	if a.Surplus != "" || a.Unnumbered { // a person gave paper before it was known, and there was an electronic one
+		return Permit{}, false, &fault.Error{
+			Op: opPaper, Service: ServicePrescriber, Kind: fault.Conflict, Outcome: fault.NotSent, Err: &CreatedError{ridOf(a.Surplus)},
+		}
 	}
 	return Permit{reference, a.At}, false, nil
 }
@@ -185,22 +197,31 @@ func (p *Prescriber) PaperGiven(ctx context.Context, reference string) error {
 	if reference == "" || len(reference) > maxReference {
 		return p.invalid(opPaperGiven, ErrReference)
 	}
-	st, err := p.look(ctx, box, reference)
-	if err != nil {
-		return p.ledger(opPaperGiven, err)
-	}
-	if st.state == OutcomePaper {
-		return nil
-	}
-	payload, err := json.Marshal(paperRecord{Version: createVersion, Given: true})
+	payload, err := json.Marshal(paperRecord{Version: createVersion, Author: p.who.NIHII.Base(), Given: true})
 	if err != nil {
 		return p.local(opPaperGiven, fault.Local, errRecord)
 	}
-	_, err = box.Put(ctx, outbox.Item{Kind: KindPaper, Key: lineOf(reference), Ref: refOf(reference, st.paper.n+1), Priority: outbox.Interactive, Payload: payload})
-	if err != nil && !errors.Is(err, outbox.ErrConflict) {
-		return p.ledger(opPaperGiven, err)
+	for range 3 {
+		st, err := p.look(ctx, box, reference)
+		if err != nil {
+			return p.ledger(opPaperGiven, err)
+		}
+		if st.state == OutcomePaper {
+			return nil
+		}
+		n, err := st.paper.next()
+		if err != nil {
+			return p.local(opPaperGiven, fault.Conflict, err)
+		}
+		_, err = box.Put(ctx, outbox.Item{Kind: KindPaper, Key: lineOf(reference), Ref: refOf(reference, n), Priority: outbox.Interactive, Payload: payload})
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, outbox.ErrConflict) { // somebody asked for a permit just now, which may not be granted
+			return p.ledger(opPaperGiven, err)
+		}
 	}
-	return nil
+	return p.local(opPaperGiven, fault.Conflict, outbox.ErrConflict)
 }
 
 // paperHandler grants permits. It runs at the head of the line, so nothing about the reference is under way.
@@ -216,6 +237,9 @@ func (h paperHandler) Send(ctx context.Context, it outbox.Item, _ outbox.Attempt
 	}
 	if box == nil {
 		return nil, p.local(opPaper, fault.Local, ErrNoOutbox)
+	}
+	if !p.own(r.Author) {
+		return nil, p.foreign(opPaper)
 	}
 	reference := referenceOf(it.Ref)
 	for _, kind := range []outbox.Kind{KindHeld, KindCreate} {
@@ -253,6 +277,10 @@ func (h paperHandler) surplus(ctx context.Context, box *outbox.Box, id outbox.ID
 	}
 	if !given {
 		return nil, &fault.Error{Op: opPaper, Service: p.service, Kind: fault.Conflict, Outcome: fault.Rejected, Err: &CreatedError{a.rid()}}
+	}
+	if a.rid().IsZero() {
+		p.tell(Event{Kind: EventNotRevoked, Reference: reference})
+		return json.Marshal(paperAnswer{At: time.Now().Round(0), Unnumbered: true})
 	}
 	if err := p.revokeSurplus(ctx, reference, a.rid(), reasonPaper); err != nil {
 		return nil, err

@@ -58,6 +58,7 @@ func handle(all []Handler) []outbox.Option {
 // writeRecord is a write about one prescription that waits.
 type writeRecord struct {
 	Version int    `json:"v"`
+	Author  string `json:"author,omitempty"` // see [Prescriber.own]
 	RID     string `json:"rid,omitempty"`
 	Reason  string `json:"reason,omitempty"`
 	Allowed bool   `json:"allowed,omitempty"`
@@ -72,10 +73,14 @@ type writeRecord struct {
 	Reference string  `json:"ref,omitempty"` // of the prescription that is one too many
 }
 
-func decodeWrite(it outbox.Item) (*writeRecord, error) {
+// waiting reads a write that is to be done now.
+func (p *Prescriber) waiting(op operation, it outbox.Item) (*writeRecord, error) {
 	var r writeRecord
 	if err := json.Unmarshal(it.Payload, &r); err != nil || r.Version != createVersion {
-		return nil, errRecord
+		return nil, p.invalid(op.name, errRecord)
+	}
+	if !p.own(r.Author) {
+		return nil, p.foreign(op.name)
 	}
 	return &r, nil
 }
@@ -86,7 +91,7 @@ func (p *Prescriber) queue(ctx context.Context, op operation, kind outbox.Kind, 
 	if box == nil {
 		return p.local(op.name, fault.Local, ErrNoOutbox)
 	}
-	rec.Version = createVersion
+	rec.Version, rec.Author = createVersion, p.who.NIHII.Base()
 	line := ""
 	if !rid.IsZero() {
 		rec.RID, line = rid.Reveal(), "rid/"+rid.Reveal()
@@ -167,9 +172,9 @@ func (p *Prescriber) QueueNotification(ctx context.Context, reference string, n 
 }
 
 func (p *Prescriber) sendRevoke(ctx context.Context, it outbox.Item, at outbox.Attempt) (outbox.Answer, error) {
-	r, err := decodeWrite(it)
+	r, err := p.waiting(opRevoke, it)
 	if err != nil {
-		return nil, p.invalid(opRevoke.name, err)
+		return nil, err
 	}
 	rid := ridOf(r.RID)
 	err = p.Revoke(exchange.WithExpires(ctx, at.Expires), rid, identity.Hide(r.Reason))
@@ -188,17 +193,17 @@ func (p *Prescriber) sendRevoke(ctx context.Context, it outbox.Item, at outbox.A
 }
 
 func (p *Prescriber) sendFlag(ctx context.Context, it outbox.Item, at outbox.Attempt) (outbox.Answer, error) {
-	r, err := decodeWrite(it)
+	r, err := p.waiting(opFeedbackFlag, it)
 	if err != nil {
-		return nil, p.invalid(opFeedbackFlag.name, err)
+		return nil, err
 	}
 	return nil, p.SetFeedback(exchange.WithExpires(ctx, at.Expires), ridOf(r.RID), r.Allowed)
 }
 
 func (p *Prescriber) sendVision(ctx context.Context, it outbox.Item, at outbox.Attempt) (outbox.Answer, error) {
-	r, err := decodeWrite(it)
+	r, err := p.waiting(opVision, it)
 	if err != nil {
-		return nil, p.invalid(opVision.name, err)
+		return nil, err
 	}
 	v := Visibility{Others: protocol.VisionOthers(r.Others), PrescriptionVersion: r.KMEHR, ReferenceSourceVersion: r.Source}
 	if r.Vision != nil {
@@ -209,9 +214,9 @@ func (p *Prescriber) sendVision(ctx context.Context, it outbox.Item, at outbox.A
 }
 
 func (p *Prescriber) sendNote(ctx context.Context, it outbox.Item, at outbox.Attempt) (outbox.Answer, error) {
-	r, err := decodeWrite(it)
+	r, err := p.waiting(opNotify, it)
 	if err != nil {
-		return nil, p.invalid(opNotify.name, err)
+		return nil, err
 	}
 	pharmacy, err := identity.ParseNIHIILenient(r.Pharmacy)
 	if err != nil {
@@ -237,7 +242,7 @@ func (p *Prescriber) revokeSurplus(ctx context.Context, reference string, rid id
 	if box == nil {
 		return p.local(opRevoke.name, fault.Local, ErrNoOutbox)
 	}
-	payload, err := json.Marshal(writeRecord{Version: createVersion, RID: rid.Reveal(), Reason: why, Reference: reference})
+	payload, err := json.Marshal(writeRecord{Version: createVersion, Author: p.who.NIHII.Base(), RID: rid.Reveal(), Reason: why, Reference: reference})
 	if err != nil {
 		return p.local(opRevoke.name, fault.Local, errRecord)
 	}

@@ -78,6 +78,9 @@ func (h createHandler) Resolve(ctx context.Context, it outbox.Item, at outbox.At
 	if err != nil {
 		return outbox.Verdict{}, h.p.invalid(opCreate, err)
 	}
+	if !h.p.own(rec.Author) {
+		return outbox.Verdict{Found: outbox.Unclear}, nil
+	}
 	patient, err := identity.ParseSSIN(rec.Patient)
 	if err != nil {
 		return outbox.Verdict{}, h.p.invalid(opCreate, errRecord)
@@ -98,7 +101,7 @@ func (h createHandler) Resolve(ctx context.Context, it outbox.Item, at outbox.At
 
 // found keeps the number. A second one under the same key was sent by somebody on the way, and is one too many.
 func (h createHandler) found(ctx context.Context, rec *createRecord, rids []identity.RID) (outbox.Verdict, error) {
-	a := createAnswer{RID: rids[0].Reveal(), Content: rec.Content, Later: rec.Later}
+	a := createAnswer{RID: rids[0].Reveal(), Content: rec.Content, Later: rec.Later, Expires: rec.Expires}
 	for _, rid := range rids[1:] {
 		a.Surplus = append(a.Surplus, rid.Reveal())
 		if err := h.p.revokeSurplus(ctx, rec.Reference, rid, reasonDouble); err != nil {
