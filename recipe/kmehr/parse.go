@@ -135,10 +135,10 @@ func (s Source) Reference() string {
 const shownMessage = "kmehr.Message(redacted)"
 
 // Format writes the redacted form whatever the verb.
-func (m *Message) Format(f fmt.State, _ rune) { redact(f, shownMessage) }
+func (m Message) Format(f fmt.State, _ rune) { redact(f, shownMessage) }
 
 // LogValue returns the redacted form.
-func (m *Message) LogValue() slog.Value { return slog.StringValue(shownMessage) }
+func (m Message) LogValue() slog.Value { return slog.StringValue(shownMessage) }
 
 // child returns the first child with that local name: reading is lenient about namespaces, Structure is not.
 func child(n *xmltree.Node, name string) *xmltree.Node {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -54,15 +55,20 @@ func TestNothingPrintsContent(t *testing.T) {
 	m := must[*Message](t)(Parse(doc))
 	p := m.Prescription()
 	things := map[string]any{
-		"message": m, "prescription": p, "pointer": &p, "author": p.Author, "patient": p.Patient, "items": p.Items, "item": p.Items[0],
+		"message": m, "message by value": *m, "message in a struct": struct{ M Message }{*m}, "pointer to message": &m, "prescription": p, "pointer": &p, "author": p.Author, "patient": p.Patient, "items": p.Items, "item": p.Items[0],
 		"medicine": p.Items[0].Medicine, "group": *p.Items[4].Group, "magistral": p.Items[2].Magistral, "formulary": p.Items[3].Magistral.Formulary,
 		"compound": p.Items[2].Magistral.Compounds[0], "posology": p.Items[0].Posology, "lines": m.Summary(), "line": m.Summary()[0],
 		"ids": m.HeaderIDs(), "birth": p.Patient.Birth, "extra": p.Items[0].Extra, "element": p.Items[0].Extra[0],
 		"unexported": struct{ p Prescription }{p}, "unexported line": struct{ l Line }{m.Summary()[0]},
 		"unexported item": struct{ i []Item }{p.Items}, "map": map[string]any{"x": p},
 	}
+	everything(things, "prescription", reflect.ValueOf(&p).Elem())
+	everything(things, "lines", reflect.ValueOf(m.Summary()))
+	if len(things) < 60 {
+		t.Fatalf("only %d things", len(things))
+	}
 	for name, v := range things {
-		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%g", "%T"} {
 			leaks(t, name+" "+verb, fmt.Sprintf(verb, v))
 		}
 		var log bytes.Buffer
@@ -71,6 +77,52 @@ func TestNothingPrintsContent(t *testing.T) {
 		leaks(t, name+" slog", log.String())
 		if text, err := json.Marshal(v); err == nil {
 			leaks(t, name+" json", string(text))
+		}
+	}
+}
+
+// everything adds everything within v, by value and behind a pointer.
+func everything(things map[string]any, at string, v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			everything(things, at, v.Elem())
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			everything(things, fmt.Sprintf("%s[%d]", at, i), v.Index(i))
+		}
+	case reflect.Struct:
+		things[at], things["&"+at] = v.Interface(), v.Addr().Interface()
+		for i := range v.NumField() {
+			if f := v.Type().Field(i); f.IsExported() {
+				everything(things, at+"."+f.Name, v.Field(i))
+			}
+		}
+	}
+}
+
+// Numbers stand in fields that are no text.
+func TestNumbersPrintNothing(t *testing.T) {
+	const secret = "773311"
+	for _, v := range []any{
+		Quantity{Value: secret},
+		Quantity{Unit: secret},
+		Duration{Value: secret},
+		Renewal{Times: secret},
+		Renewal{Interval: Duration{Value: secret}},
+		Intake{Amount: secret},
+		Compound{Prefix: secret},
+		Item{Quantity: Quantity{Value: secret}},
+		Magistral{Compounds: []Compound{{Quantity: Quantity{Value: secret}}}},
+	} {
+		p := reflect.New(reflect.TypeOf(v))
+		p.Elem().Set(reflect.ValueOf(v))
+		for _, x := range []any{v, p.Interface(), []any{v}} {
+			text, err := json.Marshal(x)
+			if all := fmt.Sprintf("%v %+v %#v %s %d", x, x, x, x, x) + string(text) + slog.AnyValue(x).Resolve().String(); strings.Contains(all, secret) || err != nil {
+				t.Errorf("%T: %s, %v", x, all, err)
+			}
 		}
 	}
 }
