@@ -96,6 +96,8 @@ type question[R protocol.Result] struct {
 	result func() R
 	// clear adds what some operations have in clear beside the sealed param; nil = nothing.
 	clear func(*protocol.Request)
+	// about tells whether a result is about what was asked; nil = its kind names nothing.
+	about func(R) bool
 	pin   string // only this address is asked
 	// to are the tokens of Recip-e, when they were looked up just now; nil = they are looked up.
 	to *etee.Found
@@ -292,6 +294,9 @@ func (o *opener[R]) correlate(n *xmltree.Node) error {
 		}
 		out.result = o.q.result()
 		if _, err = protocol.Decode(plain, out.result); err == nil {
+			if o.q.about != nil && !o.q.about(out.result) {
+				return ErrWrongAsker
+			}
 			out.opened = true
 			break
 		}

@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -403,6 +405,70 @@ func TestPatient(t *testing.T) {
 		}
 		if err := p.Reserve(ctx, rids[2], identity.NIHII{}); !errors.Is(err, fault.ErrInvalid) {
 			t.Errorf("no pharmacy: %v", err)
+		}
+	})
+}
+
+// dropping loses the answers to some operations, after they were carried out.
+type dropping struct {
+	http.RoundTripper
+	operations map[string]int // how often each was asked for
+}
+
+func (d *dropping) RoundTrip(r *http.Request) (*http.Response, error) {
+	a, err := d.RoundTripper.RoundTrip(r)
+	_, operation, _ := strings.Cut(strings.Trim(r.Header.Get("SOAPAction"), `"`), ":protocol:v4:")
+	n, drops := d.operations[operation]
+	if err != nil || !drops {
+		return a, err
+	}
+	d.operations[operation] = n + 1
+	_ = a.Body.Close()
+	return nil, io.ErrUnexpectedEOF
+}
+
+// The answers to what a patient writes are lost themselves: each is carried out once, and the list tells.
+func TestLostAnswersToAPatient(t *testing.T) {
+	inSandbox(t, func(t *testing.T, s *surgery) {
+		c := newChemist(t, s.sb, 0)
+		person := s.sb.Citizen(s.patient.SSIN)
+		client := s.sb.HTTPClient()
+		t.Cleanup(client.CloseIdleConnections)
+		drop := &dropping{client.Transport, map[string]int{"createReservation": 0, "createRelation": 0, "revokeRelation": 0}}
+		client.Transport = drop
+		link, _ := linkAs(t, s.sb, person, person, client, sts.Identity{SSIN: person.SSIN})
+		p, err := recipe.NewPatient(link, recipe.Caller{SSIN: person.SSIN}, recipe.WithProgramID("test/1.0"))
+		ok(t, err)
+		rid, holder := s.mustCreate("one").RID, s.sb.Patients()[3].SSIN
+		relations := func() (n int) {
+			for _, err := range p.Relations(t.Context()) {
+				ok(t, err)
+				n++
+			}
+			return n
+		}
+		for range 2 { // the second time it is found in the list before
+			ok(t, p.Reserve(t.Context(), rid, c.number))
+			ok(t, p.Relate(t.Context(), recipe.Mandate{Holder: holder, FirstName: identity.Hide(s.patient.FirstName), LastName: identity.Hide(s.patient.LastName)}))
+		}
+		reserved := 0
+		for _, err := range c.x.Reservations(t.Context(), time.Now().Add(-time.Hour)) {
+			ok(t, err)
+			reserved++
+		}
+		if n := relations(); n != 1 || reserved != 1 {
+			t.Errorf("%d relations, %d reservations", n, reserved)
+		}
+		for range 2 {
+			ok(t, p.Unrelate(t.Context(), holder))
+		}
+		if n := relations(); n != 0 {
+			t.Errorf("%d relations", n)
+		}
+		for operation, n := range drop.operations {
+			if n != 1 {
+				t.Errorf("%s was sent %d times", operation, n)
+			}
 		}
 	})
 }

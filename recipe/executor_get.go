@@ -114,15 +114,7 @@ func (x *Executor) get(ctx context.Context, rid identity.RID, alone bool) (*Fetc
 	if rid.IsZero() {
 		return nil, x.noRID(op)
 	}
-	a, err := ask(ctx, x.client, question[*protocol.GetPrescriptionForExecutorResult]{
-		op: op, result: func() *protocol.GetPrescriptionForExecutorResult {
-			return new(protocol.GetPrescriptionForExecutorResult)
-		},
-		param: func(k protocol.Keyed) protocol.Param {
-			return &protocol.GetPrescriptionForExecutorParam{Party: x.party(), RID: rid, Keyed: k, Version: stampedVersion}
-		},
-		clear: func(r *protocol.Request) { r.DisableInsurabilityCheck = alone },
-	})
+	a, err := ask(ctx, x.client, x.getQuestion(rid, alone))
 	if err != nil {
 		// Nobody needs to know whether it is in process: fetching it again tells. That Recip-e cannot read the question says
 		// nothing about the prescription either.
@@ -132,9 +124,6 @@ func (x *Executor) get(ctx context.Context, rid identity.RID, alone bool) (*Fetc
 		return nil, marked(x.client, "", err)
 	}
 	r := a.Result
-	if !r.RID.IsZero() && r.RID.Reveal() != rid.Reveal() {
-		return nil, x.stranger(op)
-	}
 	out := fetchedOf(rid, &r.Fetched)
 	out.TimestampingID = r.TimestampingID
 	if out.Type == "" {
@@ -144,10 +133,22 @@ func (x *Executor) get(ctx context.Context, rid identity.RID, alone bool) (*Fetc
 	return out, x.openFetched(ctx, op.name, out)
 }
 
-// stranger is an answer about another prescription than the one that was asked for: nothing of it is shown.
-func (c *client) stranger(op operation) *fault.Error {
-	return &fault.Error{Op: op.name, Service: c.service, Kind: fault.Security, Outcome: fault.Unknown, Notice: NoticeUnsure, Err: ErrWrongAsker}
+func (x *Executor) getQuestion(rid identity.RID, alone bool) question[*protocol.GetPrescriptionForExecutorResult] {
+	return question[*protocol.GetPrescriptionForExecutorResult]{
+		op: opExecutorGet, result: func() *protocol.GetPrescriptionForExecutorResult {
+			return new(protocol.GetPrescriptionForExecutorResult)
+		},
+		param: func(k protocol.Keyed) protocol.Param {
+			return &protocol.GetPrescriptionForExecutorParam{Party: x.party(), RID: rid, Keyed: k, Version: stampedVersion}
+		},
+		about: func(r *protocol.GetPrescriptionForExecutorResult) bool { return concerns(r.RID, rid) },
+		clear: func(r *protocol.Request) { r.DisableInsurabilityCheck = alone },
+	}
 }
+
+// concerns tells that an answer is about the prescription that was asked for, as far as it names one. Of an answer about another
+// one nothing is shown.
+func concerns(got, asked identity.RID) bool { return got.IsZero() || got.Reveal() == asked.Reveal() }
 
 func fetchedOf(rid identity.RID, p *protocol.Fetched) *Fetched {
 	out := &Fetched{

@@ -119,19 +119,11 @@ func (p *Patient) Get(ctx context.Context, rid identity.RID) (*PatientFetched, e
 	if rid.IsZero() {
 		return nil, p.noRID(op)
 	}
-	a, err := ask(ctx, p.client, question[*protocol.GetPrescriptionForPatientResult]{
-		op: op, result: func() *protocol.GetPrescriptionForPatientResult { return new(protocol.GetPrescriptionForPatientResult) },
-		param: func(k protocol.Keyed) protocol.Param {
-			return &protocol.GetPrescriptionForPatientParam{Party: p.party(), RID: rid, Keyed: k, Version: stampedVersion}
-		},
-	})
+	a, err := ask(ctx, p.client, p.getQuestion(rid))
 	if err != nil {
 		return nil, err
 	}
 	f := fetchedOf(rid, &a.Result.Fetched)
-	if r := a.Result.RID; !r.IsZero() && r.Reveal() != rid.Reveal() {
-		return nil, p.stranger(op)
-	}
 	out := &PatientFetched{
 		RID: rid, Type: f.Type, Created: f.Created, Expires: f.Expires, Prescriber: f.Prescriber, FeedbackAllowed: f.FeedbackAllowed,
 	}
@@ -139,6 +131,16 @@ func (p *Patient) Get(ctx context.Context, rid identity.RID) (*PatientFetched, e
 	err = x.openFetched(ctx, op.name, f)
 	out.Message, out.Seal = f.Message, f.Seal
 	return out, err
+}
+
+func (p *Patient) getQuestion(rid identity.RID) question[*protocol.GetPrescriptionForPatientResult] {
+	return question[*protocol.GetPrescriptionForPatientResult]{
+		op: opPatientGet, result: func() *protocol.GetPrescriptionForPatientResult { return new(protocol.GetPrescriptionForPatientResult) },
+		param: func(k protocol.Keyed) protocol.Param {
+			return &protocol.GetPrescriptionForPatientParam{Party: p.party(), RID: rid, Keyed: k, Version: stampedVersion}
+		},
+		about: func(r *protocol.GetPrescriptionForPatientResult) bool { return concerns(r.RID, rid) },
+	}
 }
 
 // Status asks where a prescription stands.
