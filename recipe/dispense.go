@@ -164,7 +164,8 @@ type Dispensed struct {
 
 // Dispense confirms a dispensing, or keeps it until it can be confirmed. With a nil error Recip-e knows it. When errors.Is says
 // outbox.ErrQueued or outbox.ErrUnknown there is a Dispensed too, whose State and Notices say so, and nothing is to be done.
-// After a conflict the error is a *fault.Error around a [*StateError], and Report is set.
+// After a conflict the error is a *fault.Error around a [*StateError], and Report is set. After any other error nothing is known
+// to be kept, because the store does not work: scan it again later, or mark it with the [Executor].
 //
 // The same RID again is the same dispensing, until it was taken back with Undeliver or, as Recip-e says when it answers,
 // otherwise. A prescription that this pharmacy had delivered before, which the outbox does not know, is confirmed too, with
@@ -226,7 +227,7 @@ func (x Dispensing) record() (*dispenseRecord, error) {
 	return r, nil
 }
 
-// foreground marks the context of a call that a person waits for.
+// foreground marks the context of a call that a person waits for; its value is that of slot.asked.
 type foreground struct{}
 
 // put gives an item to the outbox, or joins the one that is there for the same prescription.
@@ -240,7 +241,7 @@ func (d *Dispenser) put(ctx context.Context, k outbox.Kind, rec *dispenseRecord)
 	for {
 		place, err := d.slot(ctx, box, k, rec.RID)
 		if err != nil {
-			return nil, err
+			return nil, d.unkept(err, fault.NotSent)
 		}
 		if place.settled {
 			res, err := box.Result(ctx, place.id)
@@ -252,7 +253,7 @@ func (d *Dispenser) put(ctx context.Context, k outbox.Kind, rec *dispenseRecord)
 				return nil, d.invalid(err)
 			}
 		}
-		res, err := box.Do(context.WithValue(ctx, foreground{}, true), outbox.Item{
+		res, err := box.Do(context.WithValue(ctx, foreground{}, place.asked), outbox.Item{
 			Kind: k, Key: "rx/" + rec.RID, Ref: place.ref, Priority: outbox.Background, Expiry: outbox.Days(DispenseDays), Payload: payload,
 		})
 		if errors.Is(err, outbox.ErrConflict) && ctx.Err() == nil {
@@ -285,6 +286,7 @@ type slot struct {
 	id      outbox.ID
 	settled bool   // it is there, and done
 	payload []byte // it is there, and waits: what it holds
+	asked   bool   // it waits for another pharmacy, and a person wants to know whether that one has let go
 }
 
 // maxSlots bounds how often one prescription may be dispensed and taken back, and cancelled in between.
@@ -317,6 +319,12 @@ func (d *Dispenser) slot(ctx context.Context, box *outbox.Box, k outbox.Kind, ri
 			}
 			s.settled = true
 			return s, err
+		}
+		if v.Last != nil && v.Last.Code == codeElsewhere {
+			s.asked = true
+			if err := box.Retry(ctx, s.id); err != nil && !errors.Is(err, outbox.ErrState) {
+				return nil, err
+			}
 		}
 		it, err := box.Reveal(ctx, s.id)
 		s.payload = it.Payload
@@ -385,8 +393,11 @@ func (d *Dispenser) said(ctx context.Context, box *outbox.Box, rec *dispenseReco
 		out.State, out.ID = DispensedUnknown, u.ID
 		return d.pending(box, out, !elsewhere(u.Err)), err
 	}
+	if errors.Is(err, outbox.ErrFull) {
+		return nil, d.unkept(err, fault.NotSent)
+	}
 	if err != nil {
-		return nil, err
+		return nil, d.unkept(err, fault.Unknown)
 	}
 	a, err := decodeDispenseAnswer(res.Answer)
 	if err != nil {

@@ -31,7 +31,18 @@ func passing(err error) error {
 
 // unstored is the error of a store that could not say what was done: nothing is sent before it can.
 func (d *Dispenser) unstored(err error) error {
-	return &fault.Error{Op: opDispense, Service: ServiceExecutor, Kind: fault.Unavailable, Outcome: fault.NotSent, Err: fault.AsSafe(err)}
+	return &fault.Error{Op: opDispense, Service: ServiceExecutor, Kind: fault.Unavailable, Outcome: fault.NotSent, Err: err}
+}
+
+// unkept is the error of a store that did not take a dispensing, or cannot say what became of it: the proof will do, and it is to
+// be scanned again.
+func (d *Dispenser) unkept(err error, o fault.Outcome) error {
+	if errors.As(err, new(*fault.Error)) || errors.As(err, new(*outbox.StateError)) {
+		return err
+	}
+	return &fault.Error{
+		Op: opDispense, Service: ServiceExecutor, Kind: fault.Unavailable, Outcome: o, Notice: NoticeProof, Err: err,
+	}
 }
 
 // undone tells that what an item has done does not stand any more: the prescription was taken back without this outbox, or is

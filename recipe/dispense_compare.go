@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"math"
 	"strconv"
 
 	"github.com/ehealth-continuity/ehealth/identity"
@@ -44,22 +45,31 @@ func (k DifferenceKind) String() string {
 // nothing else asks for, whatever it is. That another product was given where substitution is allowed is told all the same:
 // the reader decides.
 func compare(m *kmehr.Message, items []DispensedItem) []Difference {
+	return compareItems(m.Prescription().Items, items)
+}
+
+func compareItems(prescribed []kmehr.Item, items []DispensedItem) []Difference {
 	var out []Difference
 	taken := make([]bool, len(items))
 	free := 0
-	for i, p := range m.Prescription().Items {
+	seen := map[string]bool{}
+	for i, p := range prescribed {
 		if p.Medicine == nil || p.Medicine.CNK.IsZero() {
 			free++
 			continue
 		}
-		at, packages := gather(items, taken, p.Medicine.CNK)
-		switch want := p.Quantity; {
-		case at < 0:
+		cnk := p.Medicine.CNK
+		if seen[cnk.Reveal()] {
+			continue // asked for twice: it was one amount
+		}
+		at, packages := gather(items, taken, cnk)
+		if at < 0 {
 			out = append(out, Difference{DifferentMissing, i, -1})
-		case want.Unit == "" || want.Unit == "pkg":
-			if n, err := strconv.Atoi(string(want.Value)); err == nil && n != packages {
-				out = append(out, Difference{DifferentQuantity, i, at})
-			}
+			continue
+		}
+		seen[cnk.Reveal()] = true
+		if want, known := asked(prescribed, cnk); known && want != packages {
+			out = append(out, Difference{DifferentQuantity, i, at})
 		}
 	}
 	for d := range items {
@@ -89,3 +99,22 @@ func gather(items []DispensedItem, taken []bool, cnk identity.CNK) (first, packa
 	}
 	return first, packages
 }
+
+// asked is how many packages of a product a prescription asks for: a part of one is one. Not known when an item counts
+// something else than packages.
+func asked(prescribed []kmehr.Item, cnk identity.CNK) (packages int, known bool) {
+	for _, p := range prescribed {
+		if p.Medicine == nil || p.Medicine.CNK.Reveal() != cnk.Reveal() {
+			continue
+		}
+		n, err := strconv.ParseFloat(string(p.Quantity.Value), 64)
+		if err != nil || p.Quantity.Unit != "" && p.Quantity.Unit != "pkg" || !(n >= 0 && n <= maxPackages) {
+			return 0, false
+		}
+		packages += int(math.Ceil(n))
+	}
+	return packages, true
+}
+
+// maxPackages bounds what counts as a number of packages.
+const maxPackages = 1 << 20

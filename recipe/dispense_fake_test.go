@@ -31,8 +31,9 @@ type fakeCounter struct {
 	down  bool
 	// trip is asked around every call; an error becomes its end. after = it was executed.
 	trip   func(op string, n int, after bool) error
-	poison string // what is asked about this one alone fails
-	mute   bool   // nobody is named as the cause of a state
+	poison string           // what is asked about this one alone fails
+	mute   bool             // nobody is named as the cause of a state
+	named  identity.Private // how Recip-e writes this pharmacy, when it is not as it should be
 	doc    *kmehr.Message
 	get    func(f *Fetched) (*Fetched, error) // may change what is fetched
 }
@@ -109,11 +110,19 @@ func (c *fakeCounter) call(op string, rids []identity.RID, f func(*fakeRx) error
 
 // conflict is what a refusal because of the state looks like.
 func (c *fakeCounter) conflict(x *fakeRx) error {
-	by := x.by
-	if c.mute {
-		by = identity.Private{}
-	}
+	by := c.cause(x)
 	return &fault.Error{Op: "fake", Kind: fault.Conflict, Outcome: fault.Rejected, Err: &StateError{State: x.state, Updater: by}}
+}
+
+// cause is who is named as the cause of a state.
+func (c *fakeCounter) cause(x *fakeRx) identity.Private {
+	switch {
+	case c.mute:
+		return identity.Private{}
+	case x.own() && !c.named.IsZero():
+		return c.named
+	}
+	return x.by
 }
 
 func (x *fakeRx) own() bool { return x.by == ownPharmacy }
@@ -121,10 +130,7 @@ func (x *fakeRx) own() bool { return x.by == ownPharmacy }
 func (c *fakeCounter) Status(_ context.Context, rid identity.RID) (*Standing, error) {
 	s := &Standing{}
 	err := c.call("status", []identity.RID{rid}, func(x *fakeRx) error {
-		s.State, s.By = x.state, x.by
-		if c.mute {
-			s.By = identity.Private{}
-		}
+		s.State, s.By = x.state, c.cause(x)
 		return nil
 	})
 	if err != nil {

@@ -107,7 +107,7 @@ func (d *Dispenser) sendDispensing(ctx context.Context, it outbox.Item, a outbox
 	}
 	ctx = bounded(ctx, a)
 	person := ctx.Value(foreground{}) != nil && a.N == 1
-	if !person {
+	if again, _ := ctx.Value(foreground{}).(bool); !person && !again {
 		if box := d.box.Load(); box != nil {
 			d.clean(ctx, box, true)
 		}

@@ -1,6 +1,8 @@
 package recipe
 
 import (
+	"strings"
+
 	"github.com/ehealth-continuity/ehealth/identity"
 	"github.com/ehealth-continuity/ehealth/recipe/protocol"
 )
@@ -14,12 +16,23 @@ const (
 	another               // somebody else
 )
 
-// holderOf compares the number that the platform gives with the caller's, by its first eight digits.
+// holderOf compares the number that the platform gives with the caller's, by its first eight digits, whatever stands around
+// and between them.
 func holderOf(updater identity.Private, own identity.NIHII) holder {
+	if protocol.SameNIHII(updater, own) {
+		return ours
+	}
+	digits := strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, updater.Reveal())
+	base := own.Base()
 	switch {
-	case updater.IsZero():
-		return unsaid
-	case protocol.SameNIHII(updater, own):
+	case len(digits) < 8:
+		return unsaid // what is not a number names nobody
+	case base != "" && (strings.HasPrefix(digits, base) || strings.Contains(updater.Reveal(), base)):
 		return ours
 	}
 	return another

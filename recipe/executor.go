@@ -72,7 +72,7 @@ type Standing struct {
 }
 
 func (c *client) standing(state protocol.PrescriptionStatus, by identity.Private) *Standing {
-	return &Standing{State: state, By: by, Own: !by.IsZero() && protocol.SameNIHII(by, c.who.NIHII)}
+	return &Standing{State: state, By: by, Own: holderOf(by, c.who.NIHII) == ours}
 }
 
 // errNoState is a status without the state that was asked for.
