@@ -20,8 +20,9 @@ import (
 // CreateRequest is a prescription to be created. Either Prescription or Document is given.
 type CreateRequest struct {
 	// Reference is the caller's own name for this prescription: the same Reference is the same prescription, whatever
-	// happened to the call. Empty = made from the patient, the author, the content and the day, so that the same content twice
-	// on one day is one prescription.
+	// happened to the call. Empty = made from the patient, the author, what is prescribed and the day, so that the same twice on
+	// one day is one prescription; so is what is tried again after midnight, when it was not settled by then, or was settled
+	// less than twelve hours before. With another label, type, expiry or visibility it is refused (outbox.ErrConflict).
 	Reference string
 	// Prescription is what to prescribe; Document is a KMEHR document that the caller made.
 	Prescription kmehr.Prescription
@@ -83,6 +84,15 @@ func (p *Prescriber) Create(ctx context.Context, r CreateRequest) (*Created, err
 	if err != nil {
 		return nil, p.invalid(opCreate, err)
 	}
+	if doc.before != "" {
+		late, err := p.evening(ctx, box, doc.before, now)
+		if err != nil {
+			return nil, p.ledger(opCreate, err)
+		}
+		if late {
+			r.Reference = doc.before
+		}
+	}
 	c := &creating{p: p, box: box, r: &r, doc: doc, trips: &trips{}}
 	for range 3 { // somebody else may be faster with the same reference
 		created, again, err := c.run(ctx)
@@ -91,6 +101,26 @@ func (p *Prescriber) Create(ctx context.Context, r CreateRequest) (*Created, err
 		}
 	}
 	return nil, p.local(opCreate, fault.Conflict, outbox.ErrConflict)
+}
+
+// overNight is how long something counts as done in the same go when midnight came between.
+const overNight = 12 * time.Hour
+
+// evening tells whether the same content was prescribed before midnight, and is under way or was settled only some hours ago.
+func (p *Prescriber) evening(ctx context.Context, box *outbox.Box, reference string, now time.Time) (bool, error) {
+	st, err := p.look(ctx, box, reference)
+	if err != nil {
+		return false, err
+	}
+	switch st.state {
+	case OutcomeUnsure, OutcomeHeld:
+		return true, nil
+	case OutcomeCreated:
+		return now.Sub(st.create.view.Changed) < overNight, nil
+	case OutcomePaper:
+		return now.Sub(st.paper.view.Changed) < overNight, nil
+	}
+	return false, nil
 }
 
 // bounded gives ctx a deadline.
@@ -167,6 +197,7 @@ func (c *creating) run(ctx context.Context) (_ *Created, again bool, _ error) {
 	if err != nil {
 		return nil, false, c.notCreated(c.p.local(opCreate, fault.Conflict, err), false)
 	}
+	c.p.meant.add(c.r.Reference, c.doc.medical)
 	it, to, err := c.prepare(ctx, n)
 	if err != nil {
 		return nil, false, c.hold(ctx, st, err)
@@ -177,6 +208,7 @@ func (c *creating) run(ctx context.Context) (_ *Created, again bool, _ error) {
 		return nil, true, nil
 	}
 	created, err := c.settle(ctx, it, res, err, l)
+	c.p.shaken.Store(errors.As(err, new(*UnsureError)) || errors.As(err, new(*NotCreatedError)))
 	if e, ok := errors.AsType[*NotCreatedError](err); ok && !e.Held {
 		err = c.hold(ctx, st, err)
 	}

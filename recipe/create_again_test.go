@@ -89,6 +89,9 @@ func TestForgottenTries(t *testing.T) {
 		cancel()
 		time.Sleep(time.Hour)
 		s.mustCreate("y") // it is healthy again
+		for i := range 2 {
+			s.engine.CloseBreaker(recipe.ServicePrescriber, s.sb.URL(recipe.ServicePrescriber, i))
+		}
 		s.inject(bothLost)
 		_, err := s.create("x")
 		s.wantUnsure("x", err)

@@ -3,6 +3,7 @@ package recipe
 import (
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/hex"
 	"encoding/json"
 	"strings"
 	"time"
@@ -21,6 +22,9 @@ type document struct {
 	version, source string
 	digest          []byte // of xml
 	content         string // what makes two requests the same
+	medical         string // of what is prescribed to whom by whom, see kmehr.Prescription.Digest
+	tacit           bool   // the caller gave no day of expiry
+	before          string // the reference that it would have had yesterday; "" = the caller gave one
 }
 
 // Reasons why a document is not sent. The numbers are those that the official module shows (dossier 04 section 13.4).
@@ -68,7 +72,8 @@ func (p *Prescriber) document(r *CreateRequest, now time.Time) (*document, error
 	}
 	sum := sha256.Sum256(d.xml)
 	d.digest = sum[:]
-	return d, d.name(r, medical, now)
+	d.medical = hex.EncodeToString(medical[:])
+	return d, d.name(r, author, now)
 }
 
 // written writes the prescription, or reads the caller's document and holds it to the same rules.
@@ -80,7 +85,7 @@ func (p *Prescriber) written(r *CreateRequest, now time.Time) (_ *document, auth
 			return nil, author, medical, err
 		}
 		d := &document{
-			patient: filled.Patient.SSIN, ids: filled.HeaderIDs(), version: "kmehr_" + kmehr.StandardVersion, source: filled.Source.Reference(),
+			tacit: r.Prescription.Expires.IsZero(), patient: filled.Patient.SSIN, ids: filled.HeaderIDs(), version: "kmehr_" + kmehr.StandardVersion, source: filled.Source.Reference(),
 		}
 		if d.xml, err = kmehr.WriteWith(rules, r.Type, filled); err != nil {
 			return nil, author, medical, err
@@ -113,17 +118,26 @@ func dateOf(d kmehr.Day) protocol.Date {
 }
 
 // name gives the request a reference and the document what tells it from another under the same one: everything that the
-// patient and others will see of it, without what is made anew each time.
-func (d *document) name(r *CreateRequest, medical [sha256.Size]byte, now time.Time) error {
+// patient and others will see of it, without what is made anew each time: a day of expiry that was not asked for moves at
+// midnight. A reference that is made depends on what is prescribed only, so that neither the label nor the like makes another one.
+func (d *document) name(r *CreateRequest, author identity.NIHII, now time.Time) error {
+	expires := d.expires.String()
+	if d.tacit {
+		expires = ""
+	}
 	content, err := json.Marshal([]any{
-		medical, d.patient.Reveal(), d.expires.String(), r.Type, r.Feedback, r.Label.Reveal(), r.Vision.Reveal(), r.VisionOthers,
+		d.medical, d.patient.Reveal(), expires, r.Type, r.Feedback, r.Label.Reveal(), r.Vision.Reveal(), r.VisionOthers,
 	})
 	if err != nil {
 		return errRecord
 	}
 	d.content = short(content)
 	if r.Reference == "" {
-		r.Reference = "auto-" + short(append(content, protocol.DateOf(now).String()...))
+		today := protocol.DateOf(now)
+		of := func(day protocol.Date) string {
+			return "auto-" + short([]byte(d.medical+"/"+author.Full()+"/"+d.patient.Reveal()+"/"+day.String()))
+		}
+		r.Reference, d.before = of(today), of(today.Add(0, 0, -1))
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ func (c *creating) hold(ctx context.Context, st *entries, cause error) error {
 		return c.notCreated(cause, false)
 	}
 	payload, err := json.Marshal(heldRecord{
-		Version: createVersion, Reference: c.r.Reference, Author: c.p.who.NIHII.Base(), Content: c.doc.content, Document: c.doc.xml, Type: string(c.r.Type), Feedback: c.r.Feedback,
+		Version: createVersion, Reference: c.r.Reference, Author: c.p.who.NIHII.Base(), Content: c.doc.content, Medical: c.doc.medical, Document: c.doc.xml, Type: string(c.r.Type), Feedback: c.r.Feedback,
 		Label: c.r.Label.Reveal(), Vision: c.r.Vision.Reveal(), VisionOthers: string(c.r.VisionOthers),
 	})
 	if err != nil {

@@ -23,6 +23,7 @@ type createRecord struct {
 	Known     []string  `json:"known,omitempty"` // open prescriptions of the patient before, when they were asked for
 	Start     time.Time `json:"start"`
 	Content   string    `json:"content"` // what makes two requests the same
+	Medical   string    `json:"medical,omitempty"`
 
 	Sealed       []byte `json:"sealed"`
 	Feedback     bool   `json:"feedback,omitempty"`
@@ -76,6 +77,7 @@ type heldRecord struct {
 	Reference    string `json:"ref"`
 	Author       string `json:"author,omitempty"`  // see [Prescriber.own]
 	Content      string `json:"content,omitempty"` // as the call that held it has it
+	Medical      string `json:"medical,omitempty"`
 	Document     []byte `json:"document"`
 	Type         string `json:"type"`
 	Feedback     bool   `json:"feedback,omitempty"`

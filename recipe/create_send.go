@@ -84,7 +84,7 @@ func (p *Prescriber) makeReady(ctx context.Context, doc *document, r *CreateRequ
 	rec := &createRecord{
 		Version: createVersion, Reference: r.Reference, Author: p.who.NIHII.Base(), Patient: doc.patient.Reveal(), Type: string(r.Type), Expires: doc.expires.String(),
 		KMEHR: doc.ids.KMEHR.Reveal(), Local: doc.ids.Local.Reveal(), Digest: doc.digest, KeyID: protocol.EncodeKeyID(key.ID()),
-		Start: time.Now().Round(0), Content: doc.content, Feedback: r.Feedback, Label: r.Label.Reveal(), Vision: r.Vision.Reveal(),
+		Start: time.Now().Round(0), Content: doc.content, Medical: doc.medical, Feedback: r.Feedback, Label: r.Label.Reveal(), Vision: r.Vision.Reveal(),
 		VisionOthers: string(r.VisionOthers), KMEHRVersion: doc.version, Source: doc.source,
 	}
 	packed, err := pack(doc.xml)
@@ -94,7 +94,7 @@ func (p *Prescriber) makeReady(ctx context.Context, doc *document, r *CreateRequ
 	if rec.Sealed, err = p.p.Sealer.Seal(packed, etee.ForKEK(key)); err != nil {
 		return nil, nil, p.local(opCreate, fault.Local, err)
 	}
-	if p.healthy() {
+	if p.healthy() && !p.shaken.Load() {
 		return rec, to, nil
 	}
 	t.now(TripProbe)
@@ -107,6 +107,7 @@ func (p *Prescriber) makeReady(ctx context.Context, doc *document, r *CreateRequ
 			rec.Known = append(rec.Known, rid.Reveal())
 		}
 	}
+	p.shaken.Store(false)
 	return rec, to, nil
 }
 

@@ -11,7 +11,7 @@ type EventKind uint8
 
 // The kinds of events.
 const (
-	// EventSettled: it became known what became of a prescription whose call had ended without knowing.
+	// EventSettled: it became known what became of a prescription whose call had ended without knowing, or had held it.
 	EventSettled EventKind = iota + 1
 	// EventSurplus: the prescription exists although paper was given, or exists twice: RID is the one too many. It is revoked
 	// unless a pharmacy has it.

@@ -2,12 +2,18 @@ package recipe
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/ehealth-continuity/ehealth/fault"
 	"github.com/ehealth-continuity/ehealth/identity"
+	"github.com/ehealth-continuity/ehealth/recipe/kmehr"
 	"github.com/ehealth-continuity/ehealth/resilience/outbox"
 )
 
@@ -16,6 +22,48 @@ import (
 type Permit struct {
 	reference string
 	granted   time.Time
+	of        string // digest of what it was granted for; "" = not known
+}
+
+// Covers tells whether it was granted for this content: the same patient, author and medicines. It is false when that is not known,
+// which is so when nothing was tried under the reference, or in another process: [Prescriber.PaperFor] always knows. A day of
+// begin that is given counts from Prescription.Created, or from today without one.
+func (p Permit) Covers(x kmehr.Prescription) bool { return p.of != "" && p.of == medicalOf(x) }
+
+func medicalOf(x kmehr.Prescription) string {
+	sum := x.Digest()
+	return hex.EncodeToString(sum[:])
+}
+
+const shownPermit = "recipe.Permit(redacted)"
+
+// Format writes a fixed text, whatever the verb.
+func (Permit) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, shownPermit) }
+
+// LogValue is a fixed text.
+func (Permit) LogValue() slog.Value { return slog.StringValue(shownPermit) }
+
+// meant remembers what was prescribed under the latest references: what is taken back leaves nothing on disk.
+type meant struct {
+	mu sync.Mutex
+	of map[string]string
+}
+
+const maxMeant = 1000
+
+func (m *meant) add(reference, medical string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.of == nil || len(m.of) >= maxMeant {
+		m.of = map[string]string{}
+	}
+	m.of[reference] = medical
+}
+
+func (m *meant) get(reference string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.of[reference]
 }
 
 // Granted is when it was granted; the zero time for the zero Permit.
@@ -46,6 +94,7 @@ const (
 // paperRecord says that paper was given.
 type paperRecord struct {
 	Version int    `json:"v"`
+	Of      string `json:"of,omitempty"`     // see Permit
 	Author  string `json:"author,omitempty"` // see [Prescriber.own]
 	Given   bool   `json:"given,omitempty"`  // by a person who was not sure: it waits for what becomes of the electronic one
 }
@@ -53,6 +102,7 @@ type paperRecord struct {
 // paperAnswer is when, and what had to be taken back.
 type paperAnswer struct {
 	At      time.Time `json:"at"`
+	Of      string    `json:"of,omitempty"`
 	Surplus string    `json:"surplus,omitempty"`
 	// Unnumbered: there is one to be taken back, and nobody knows its number.
 	Unnumbered bool `json:"unnumbered,omitempty"`
@@ -77,6 +127,16 @@ func given(ctx context.Context, box *outbox.Box, id outbox.ID) (bool, error) {
 //
 // It fails with a [*CreatedError] when there is an electronic prescription, and with an [*UnsureError] while nobody knows.
 func (p *Prescriber) Paper(ctx context.Context, reference string) (Permit, error) {
+	return p.paper(ctx, reference, "")
+}
+
+// PaperFor is [Prescriber.Paper] for a content, which the permit covers. It is refused (outbox.ErrConflict) when the reference
+// is known to be about another one.
+func (p *Prescriber) PaperFor(ctx context.Context, reference string, content kmehr.Prescription) (Permit, error) {
+	return p.paper(ctx, reference, medicalOf(content))
+}
+
+func (p *Prescriber) paper(ctx context.Context, reference, of string) (Permit, error) {
 	box := p.box.Load()
 	if box == nil {
 		return Permit{}, p.local(opPaper, fault.Local, ErrNoOutbox)
@@ -87,7 +147,7 @@ func (p *Prescriber) Paper(ctx context.Context, reference string) (Permit, error
 	ctx, cancel := context.WithTimeout(ctx, permitWait)
 	defer cancel()
 	for range 3 {
-		permit, again, err := p.permit(ctx, box, reference)
+		permit, again, err := p.permit(ctx, box, reference, of)
 		if !again {
 			return permit, err
 		}
@@ -95,14 +155,20 @@ func (p *Prescriber) Paper(ctx context.Context, reference string) (Permit, error
 	return Permit{}, p.local(opPaper, fault.Conflict, outbox.ErrConflict)
 }
 
-func (p *Prescriber) permit(ctx context.Context, box *outbox.Box, reference string) (_ Permit, again bool, _ error) {
+func (p *Prescriber) permit(ctx context.Context, box *outbox.Box, reference, of string) (_ Permit, again bool, _ error) {
 	st, err := p.look(ctx, box, reference)
 	if err != nil {
 		return Permit{}, false, p.ledger(opPaper, err)
 	}
+	switch about := p.about(ctx, box, reference, st); {
+	case of == "":
+		of = about
+	case about != "" && about != of:
+		return Permit{}, false, p.local(opPaper, fault.Conflict, outbox.ErrConflict)
+	}
 	switch st.state {
 	case OutcomePaper:
-		return p.granted(ctx, box, reference, st)
+		return p.granted(ctx, box, reference, of, st)
 	case OutcomeCreated:
 		return Permit{}, false, p.exists(ctx, box, st.create.id)
 	case OutcomeUnsure:
@@ -121,7 +187,7 @@ func (p *Prescriber) permit(ctx context.Context, box *outbox.Box, reference stri
 	if err != nil {
 		return Permit{}, false, p.local(opPaper, fault.Conflict, err)
 	}
-	payload, err := json.Marshal(paperRecord{Version: createVersion, Author: p.who.NIHII.Base()})
+	payload, err := json.Marshal(paperRecord{Version: createVersion, Author: p.who.NIHII.Base(), Of: of})
 	if err != nil {
 		return Permit{}, false, p.local(opPaper, fault.Local, errRecord)
 	}
@@ -130,7 +196,7 @@ func (p *Prescriber) permit(ctx context.Context, box *outbox.Box, reference stri
 		Kind: KindPaper, Key: lineOf(reference), Ref: refOf(reference, n), Expiry: outbox.At(end), Payload: payload,
 	})
 	if err == nil {
-		return permitOf(reference, res)
+		return permitOf(reference, of, res)
 	}
 	if q, ok := errors.AsType[*outbox.QueuedError](err); ok {
 		// Something about this reference is before it in the line. A permit that is not taken back in time is granted to nobody.
@@ -146,7 +212,7 @@ func (p *Prescriber) permit(ctx context.Context, box *outbox.Box, reference stri
 	return Permit{}, false, p.ledger(opPaper, err)
 }
 
-func permitOf(reference string, res *outbox.Result) (Permit, bool, error) {
+func permitOf(reference, of string, res *outbox.Result) (Permit, bool, error) {
 	var a paperAnswer
 	if err := json.Unmarshal(res.Answer, &a); err != nil {
 		return Permit{}, false, &fault.Error{Op: opPaper, Service: ServicePrescriber, Kind: fault.Local, Outcome: fault.Done, Err: errRecord}
@@ -156,11 +222,17 @@ func permitOf(reference string, res *outbox.Result) (Permit, bool, error) {
 			Op: opPaper, Service: ServicePrescriber, Kind: fault.Conflict, Outcome: fault.NotSent, Err: &CreatedError{ridOf(a.Surplus)},
 		}
 	}
-	return Permit{reference, a.At}, false, nil
+	switch {
+	case a.Of == "":
+		a.Of = of
+	case of != "" && of != a.Of:
+		return Permit{}, false, &fault.Error{Op: opPaper, Service: ServicePrescriber, Kind: fault.Conflict, Outcome: fault.NotSent, Err: outbox.ErrConflict}
+	}
+	return Permit{reference, a.At, a.Of}, false, nil
 }
 
 // granted returns the permit that was granted before.
-func (p *Prescriber) granted(ctx context.Context, box *outbox.Box, reference string, st *entries) (Permit, bool, error) {
+func (p *Prescriber) granted(ctx context.Context, box *outbox.Box, reference, of string, st *entries) (Permit, bool, error) {
 	if st.given {
 		return Permit{}, false, p.undecided(reference, ErrPaperGiven)
 	}
@@ -168,7 +240,24 @@ func (p *Prescriber) granted(ctx context.Context, box *outbox.Box, reference str
 	if err != nil {
 		return Permit{}, false, p.ledger(opPaper, err)
 	}
-	return permitOf(reference, res)
+	return permitOf(reference, of, res)
+}
+
+// about is the digest of what was tried under a reference; "" = not known.
+func (p *Prescriber) about(ctx context.Context, box *outbox.Box, reference string, st *entries) string {
+	if of := p.meant.get(reference); of != "" {
+		return of
+	}
+	for _, it := range []item{st.create, st.held} {
+		if it.n == 0 {
+			continue
+		}
+		var r struct{ Medical string }
+		if shown, err := box.Reveal(ctx, it.id); err == nil && json.Unmarshal(shown.Payload, &r) == nil && r.Medical != "" {
+			return r.Medical
+		}
+	}
+	return ""
 }
 
 func (p *Prescriber) exists(ctx context.Context, box *outbox.Box, id outbox.ID) error {
@@ -261,7 +350,7 @@ func (h paperHandler) Send(ctx context.Context, it outbox.Item, _ outbox.Attempt
 			return nil, &fault.Error{Op: opPaper, Service: p.service, Kind: fault.Conflict, Outcome: fault.Rejected, Err: ErrNotYet}
 		}
 	}
-	return json.Marshal(paperAnswer{At: time.Now().Round(0)})
+	return json.Marshal(paperAnswer{At: time.Now().Round(0), Of: r.Of})
 }
 
 // surplus takes back the electronic prescription when paper was given already.

@@ -13,6 +13,9 @@ type Prescriber struct {
 	box    atomic.Pointer[outbox.Box]
 	book   ruleBook
 	others others
+	meant  meant
+	// shaken: the last create ended without an answer, so that a read goes before the next one. Only one patient waits.
+	shaken atomic.Bool
 }
 
 // NewPrescriber makes a client for who. Nothing is asked. Creating and what is queued need an outbox, see

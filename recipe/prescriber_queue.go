@@ -185,11 +185,16 @@ func (p *Prescriber) sendRevoke(ctx context.Context, it outbox.Item, at outbox.A
 	case fault.Done:
 		p.tell(Event{Kind: EventRevoked, Reference: r.Reference, RID: rid})
 	case fault.Rejected:
-		if _, state := errors.AsType[*StateError](err); state {
+		if !triedAgain(fault.KindOf(err)) { // else it is told when it is parked, see Observe
 			p.tell(Event{Kind: EventNotRevoked, Reference: r.Reference, RID: rid})
 		}
 	}
 	return nil, err
+}
+
+// triedAgain tells of a refusal whether the outbox tries again: it may help later.
+func triedAgain(k fault.Kind) bool {
+	return k == 0 || k == fault.Denied || k == fault.Canceled || k.Temporary()
 }
 
 func (p *Prescriber) sendFlag(ctx context.Context, it outbox.Item, at outbox.Attempt) (outbox.Answer, error) {
@@ -260,14 +265,34 @@ func (p *Prescriber) tell(e Event) {
 	}
 }
 
-// Observe is to be told of the changes in the outbox (see outbox.WithEvents). It makes the events of kind [EventSettled] of
-// them: for prescriptions of which nobody knew, and for those that were confirmed. It does not block.
+// Observe is to be told of the changes in the outbox (see outbox.WithEvents). It makes events of them: [EventSettled] for
+// prescriptions of which nobody knew and for those that were held, and [EventNotRevoked] for a surplus one that needs a person. It
+// does not block.
 func (p *Prescriber) Observe(e outbox.Event) {
 	box := p.box.Load()
-	if e.Kind != KindCreate || e.To != outbox.Done && e.To != outbox.Expired && e.To != outbox.Rejected || p.conf.OnEvent == nil || box == nil {
+	if p.conf.OnEvent == nil || box == nil {
 		return
 	}
-	go p.settled(box, e)
+	switch ends := e.To == outbox.Done || e.To == outbox.Expired || e.To == outbox.Rejected || e.To == outbox.Parked; {
+	case e.Kind == KindCreate && ends, e.Kind == KindHeld && ends && e.To != outbox.Done:
+		go p.settled(box, e)
+	case e.Kind == KindRevoke && e.To == outbox.Parked:
+		go p.parked(box, e)
+	}
+}
+
+// parked tells of a surplus prescription that could not be revoked so often that it is not tried any more.
+func (p *Prescriber) parked(box *outbox.Box, e outbox.Event) {
+	ctx, cancel := context.WithTimeout(context.Background(), withdrawWait)
+	defer cancel()
+	it, err := box.Reveal(ctx, e.ID)
+	if err != nil {
+		return
+	}
+	var r writeRecord
+	if json.Unmarshal(it.Payload, &r) == nil && r.Reference != "" {
+		p.tell(Event{Kind: EventNotRevoked, Reference: r.Reference, RID: ridOf(r.RID)})
+	}
 }
 
 // settled tells of a prescription whose caller is not told by its own call. When the outbox cannot be read, who asks for the
@@ -276,15 +301,11 @@ func (p *Prescriber) settled(box *outbox.Box, e outbox.Event) {
 	ctx, cancel := context.WithTimeout(context.Background(), withdrawWait)
 	defer cancel()
 	it, err := box.Reveal(ctx, e.ID)
-	if err != nil {
+	if err != nil || e.Kind == KindCreate && e.From == outbox.Sending && !later(ctx, box, e, it) {
 		return
 	}
-	if e.From == outbox.Sending { // in a call, or in the background
-		res, err := box.Result(ctx, e.ID)
-		if err != nil {
-			return
-		}
-		if a, err := decodeCreateAnswer(res.Answer); err != nil || !a.Later {
+	if e.To == outbox.Parked { // it cannot be sent; one of which nobody knows waits for a person
+		if view, err := box.Show(ctx, e.ID); err != nil || view.Pending || !p.withdraw(ctx, box, e.ID) {
 			return
 		}
 	}
@@ -292,4 +313,18 @@ func (p *Prescriber) settled(box *outbox.Box, e outbox.Event) {
 	if out, err := p.Outcome(ctx, reference); err == nil {
 		p.tell(Event{Kind: EventSettled, Reference: reference, RID: out.RID, Outcome: out})
 	}
+}
+
+// later tells of a prescription that was just sent whether that was in the background, after it was held and confirmed.
+func later(ctx context.Context, box *outbox.Box, e outbox.Event, it outbox.Item) bool {
+	if e.To != outbox.Done {
+		rec, err := decodeCreate(it.Payload)
+		return err == nil && rec.Later
+	}
+	res, err := box.Result(ctx, e.ID)
+	if err != nil {
+		return false
+	}
+	a, err := decodeCreateAnswer(res.Answer)
+	return err == nil && a.Later
 }
