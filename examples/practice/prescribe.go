@@ -85,7 +85,7 @@ func (p *practice) form(ctx context.Context, v visit) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	permit, err := p.platform.Recipe.Prescriber.Paper(ctx, v.reference())
+	permit, err := p.platform.Recipe.Prescriber.PaperFor(ctx, v.reference(), v.rx)
 	if made, ok := errors.AsType[*recipe.CreatedError](err); ok {
 		return notice.PrescriptionPrint().Text(p.desk.lang), p.proof(v, made.RID)
 	}

@@ -16,7 +16,8 @@ import (
 var (
 	// ErrRID: a proof was asked for without a RID. There is no proof of what does not exist (dossier 04 15.2).
 	ErrRID = errors.New("paper: no RID of Recip-e")
-	// ErrPermit: a form was asked for although it is not certain that there is no electronic prescription.
+	// ErrPermit: a form was asked for although it is not certain that there is no electronic prescription: there is no permit, or
+	// it is for another patient or other medicines, or the content was not made by [Of], so that this cannot be told.
 	ErrPermit = errors.New("paper: no permit for a prescription on paper")
 )
 

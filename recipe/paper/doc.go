@@ -3,7 +3,7 @@
 // A4 page, in French, Dutch or German.
 //
 //	content, err := paper.Of(paper.FR, prescription)
-//	permit, err := prescriber.Paper(ctx, reference) // only when there certainly is no electronic prescription
+//	permit, err := prescriber.PaperFor(ctx, reference, *prescription) // only when there certainly is no electronic one
 //	if err != nil {
 //		return err // unsure or created: no paper
 //	}
@@ -11,8 +11,8 @@
 //
 //	err = paper.Proof(w, paper.Electronic{Content: content, RID: rid})
 //
-// [Fallback] demands the permit of the prescriber's client, which is given out when nothing was created and keeps that
-// reference from being created later: never paper and electronic. The form says that no electronic prescription exists, has
+// [Fallback] demands the permit of the prescriber's client for this patient and these medicines, which is given out when nothing
+// was created and keeps that reference from being created later: never paper and electronic. The form says that no electronic prescription exists, has
 // nothing that can be scanned, and is signed by hand. [Proof] demands the RID that Recip-e gave out; it has the RID as one
 // barcode (Code 128) and as text, and says that it is a proof and not a prescription.
 //
@@ -39,7 +39,7 @@
 //
 //   - [*FieldError]: a field is missing, too long or cannot be printed;
 //   - [*OverflowError]: the medicines do not fit on one page, and how many would; there is never a second page;
-//   - [ErrPermit] and [ErrRID]: a form without a permit, a proof without a RID.
+//   - [ErrPermit] and [ErrRID]: a form without a permit for it, a proof without a RID.
 //
 // Of Kind Local it wraps what the writer returned.
 package paper

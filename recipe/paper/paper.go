@@ -21,6 +21,8 @@ type Content struct {
 	Issued     time.Time  // when it was prescribed; required, printed as the day that it was in Belgium
 	From       kmehr.Day  // first day of delivery; zero = that of Issued
 	Until      kmehr.Day  // last day of delivery, included; required (dossier 04 11.2)
+
+	of *kmehr.Prescription // what Of made it from
 }
 
 // Prescriber is who prescribes.
@@ -73,16 +75,17 @@ func Proof(w io.Writer, e Electronic) error {
 // Form is a prescription that does not exist electronically.
 type Form struct {
 	Content
-	// Permit is what [recipe.Prescriber.Paper] gave for this prescription; required.
+	// Permit is what [recipe.Prescriber.PaperFor], or Paper, gave for this prescription; required.
 	Permit recipe.Permit
 }
 
 // Fallback writes the form that takes the place of an electronic prescription to w: one page that says that there is no
-// electronic one, to be signed by hand. It has nothing that can be scanned. It fails with [ErrPermit] without a permit and
-// otherwise as the package says.
+// electronic one, to be signed by hand. It has nothing that can be scanned. The content must come from [Of]: it fails with
+// [ErrPermit] without a permit for that prescription, and otherwise as the package says. What the caller changes in the content
+// afterwards, such as leaving out what goes on a second form, is the caller's responsibility.
 func Fallback(w io.Writer, f Form) error {
 	const op = "paper.Fallback"
-	if f.Permit.IsZero() {
+	if f.Permit.IsZero() || f.of == nil || !f.Permit.Covers(*f.of) {
 		return invalid(op, ErrPermit)
 	}
 	return fallback(op, w, f.Content)

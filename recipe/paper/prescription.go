@@ -2,6 +2,7 @@ package paper
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ehealth-continuity/ehealth/identity"
@@ -19,8 +20,10 @@ func Of(lang Language, p *kmehr.Prescription) (Content, error) {
 	if !ok {
 		return Content{}, invalid(op, &FieldError{Field: "Language", Rule: "is none of fr, nl and de"})
 	}
+	whole := *p
+	whole.Items = slices.Clone(p.Items)
 	c := Content{
-		Language: lang, Issued: p.Created, Until: p.Expires,
+		of: &whole, Language: lang, Issued: p.Created, Until: p.Expires,
 		Prescriber: prescriberOf(&p.Author),
 		Patient:    Patient{FirstName: p.Patient.FirstName, FamilyName: p.Patient.FamilyName, Born: p.Patient.Birth},
 	}
