@@ -317,6 +317,30 @@ func TestDepotNeverUsesExpired(t *testing.T) {
 	})
 }
 
+// TestDepotRechecks: tokens that the depot does not have any more can be used as long as their certificates are valid.
+func TestDepotRechecks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		later()
+		short := theWorld().party("NIHII-HOSPITAL=79999957", "hospital", spec{until: time.Now().Add(time.Hour)})
+		p := &platform{answer: registry(map[string][]byte{"NIHII-HOSPITAL/79999957": short.token})}
+		d := p.depot(t, etee.DepotConfig{})
+		found, err := d.Get(t.Context(), short.id)
+		check(t, err)
+		p.set(registry(nil))
+		again, err := d.Recheck(found)
+		if err != nil || again.Key() != found.Key() || !again.FetchedAt.Equal(found.FetchedAt) {
+			t.Errorf("%v, %v", again, err)
+		}
+		time.Sleep(2 * time.Hour)
+		if _, err := d.Recheck(found); !errors.Is(err, fault.ErrSecurity) {
+			t.Errorf("expired: %v", err)
+		}
+		if _, err := d.Recheck(etee.Found{}); err == nil {
+			t.Error("nothing was accepted")
+		}
+	})
+}
+
 func second[T any](_ T, err error) error { return err }
 
 // TestDepotShares: many callers, one question; who leaves does not end it for the others, and nobody's question is stopped.
