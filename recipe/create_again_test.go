@@ -3,6 +3,7 @@ package recipe_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -215,4 +216,24 @@ func TestOutcomeWhileReleased(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What was confirmed is not bound to the address that answered the read before it: when that one fails, it goes to the other.
+func TestLaterElsewhere(t *testing.T) {
+	inSandbox(t, func(t *testing.T, s *surgery) {
+		s.hold("held")()
+		cancel := s.inject("recipe-presc 0 to_end refuse")
+		m := between(s)
+		m.set(nil, func(operation string, a *http.Response) *http.Response {
+			if operation == "listOpenRids" { // from now on the other one works
+				cancel()
+				s.inject("recipe-direct 0 to_end refuse")
+			}
+			return a
+		})
+		s.work()
+		ok(t, s.p.Confirm(t.Context(), "held"))
+		time.Sleep(30 * time.Hour)
+		s.state("held", recipe.OutcomeCreated)
+	})
 }

@@ -211,6 +211,9 @@ func (h createHandler) Send(ctx context.Context, it outbox.Item, at outbox.Attem
 		return nil, p.invalid(opCreate, err)
 	}
 	q.to = l.to
+	if at.N > 1 { // the address that had answered the read did not take it
+		q.pin = ""
+	}
 	a, err := ask(exchange.WithExpires(l.trips.follow(ctx), at.Expires), p.client, q)
 	if err != nil {
 		l.was(true)
