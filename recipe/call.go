@@ -280,7 +280,11 @@ type opening[R protocol.Result] struct {
 // one: it is not damage, and is not shown.
 func (o *opener[R]) correlate(n *xmltree.Node) error {
 	resp, _, err := protocol.DecodeResponse(o.q.op.Operation, n)
-	if err != nil || resp.InResponseTo != "" && resp.InResponseTo != o.id {
+	if err != nil {
+		return ErrWrongAsker
+	}
+	// What opens with the key of this request is its answer; who writes what into InResponseTo is not published.
+	if resp.SecuredContent == nil && resp.InResponseTo != "" && resp.InResponseTo != o.id {
 		return ErrWrongAsker
 	}
 	out := opening[R]{response: resp}

@@ -287,16 +287,13 @@ func (c *creating) settle(ctx context.Context, it outbox.Item, res *outbox.Resul
 		return nil, c.notCreated(s.Err, false)
 	}
 	// The outbox itself failed. Nothing was sent unless the item is there.
-	entry, perr := c.box.Prepare(it)
-	if perr != nil {
-		return nil, c.unsure(errors.Join(err, perr))
-	}
+	id := c.box.ID(it.Kind, it.Ref)
 	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawWait)
 	defer cancel()
-	switch _, serr := c.box.Show(asking, entry.ID); {
+	switch _, serr := c.box.Show(asking, id); {
 	case errors.Is(serr, outbox.ErrNotFound):
 		return nil, c.notCreated(err, false)
-	case serr == nil && c.p.withdraw(ctx, c.box, entry.ID):
+	case serr == nil && c.p.withdraw(ctx, c.box, id):
 		return nil, c.notCreated(err, false)
 	}
 	return nil, c.unsure(err)

@@ -62,18 +62,15 @@ type item struct {
 func latest(ctx context.Context, box *outbox.Box, kind outbox.Kind, reference string) (item, error) {
 	var last item
 	for n := 1; n <= maxTries && n-last.n <= maxGap; n++ {
-		entry, err := box.Prepare(outbox.Item{Kind: kind, Ref: refOf(reference, n)})
-		if err != nil {
-			return item{}, err
-		}
-		view, err := box.Show(ctx, entry.ID)
+		id := box.ID(kind, refOf(reference, n))
+		view, err := box.Show(ctx, id)
 		if errors.Is(err, outbox.ErrNotFound) {
 			continue
 		}
 		if err != nil {
 			return item{}, err
 		}
-		last.n, last.id, last.view = n, entry.ID, view
+		last.n, last.id, last.view = n, id, view
 		if view.State != outbox.Done && view.State != outbox.Cancelled {
 			last.kept = n
 		}

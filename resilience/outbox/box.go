@@ -249,6 +249,9 @@ func (b *Box) Prepare(it Item) (Entry, error) {
 	return e, err
 }
 
+// ID is the id that an item has: the same kind and reference always have the same one in the same store.
+func (b *Box) ID(k Kind, ref string) ID { return b.index.digest("id", string(k), ref) }
+
 func (b *Box) prepare(it Item, at time.Time) (*record, Entry, error) {
 	if err := it.check(); err != nil {
 		return nil, Entry{}, err
@@ -258,7 +261,7 @@ func (b *Box) prepare(it Item, at time.Time) (*record, Entry, error) {
 	}
 	r := &record{
 		Entry: Entry{
-			ID: b.index.digest("id", string(it.Kind), it.Ref), Rev: 1, Kind: it.Kind, State: Prepared, Priority: it.Priority, Changed: at, Due: at,
+			ID: b.ID(it.Kind, it.Ref), Rev: 1, Kind: it.Kind, State: Prepared, Priority: it.Priority, Changed: at, Due: at,
 		},
 		meta: meta{Key: it.Key, Ref: it.Ref, Rule: it.Expiry.String(), Created: at, Sum: b.index.sum(it.Payload)},
 	}
