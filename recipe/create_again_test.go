@@ -147,6 +147,7 @@ func TestDecided(t *testing.T) {
 				break
 			}
 		}
+		time.Sleep(time.Minute) // the event is told before it is kept that it was
 		if _, err := s.p.Paper(t.Context(), "lost"); !errors.As(err, &e) {
 			t.Errorf("paper: %v", err)
 		}
