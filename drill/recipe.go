@@ -185,7 +185,11 @@ func (r *recipeFleet) work(desk int, t *Fleet, start time.Time, rnd *rand.Rand) 
 		if next >= end {
 			return
 		}
-		at, v := next, r.patient(rnd, next, fmt.Sprintf("visit %d, %d", desk, n))
+		at := next
+		var v *visit
+		if t.Traffic == Prescribe {
+			v = r.patient(rnd, at, fmt.Sprintf("visit %d, %d", desk, n))
+		}
 		time.Sleep(time.Until(start.Add(at)))
 		wg.Go(func() {
 			if t.Traffic == Prescribe {
