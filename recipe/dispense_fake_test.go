@@ -170,7 +170,7 @@ func (c *fakeCounter) Deliver(_ context.Context, rid identity.RID) error {
 		x.delivered++
 		return nil
 	})
-	return marked(c.client(), protocol.Delivered, err)
+	return marked(c.client(), rid, protocol.Delivered, err)
 }
 
 func (c *fakeCounter) Archive(_ context.Context, rid identity.RID) error {
@@ -182,7 +182,7 @@ func (c *fakeCounter) Archive(_ context.Context, rid identity.RID) error {
 		x.archived++
 		return nil
 	})
-	return marked(c.client(), protocol.Archived, err)
+	return marked(c.client(), rid, protocol.Archived, err)
 }
 
 func (c *fakeCounter) Undeliver(_ context.Context, rid identity.RID) error {
@@ -193,7 +193,7 @@ func (c *fakeCounter) Undeliver(_ context.Context, rid identity.RID) error {
 		x.state, x.by = protocol.NotDelivered, ownPharmacy
 		return nil
 	})
-	return marked(c.client(), protocol.NotDelivered, err)
+	return marked(c.client(), rid, protocol.NotDelivered, err)
 }
 
 func (c *fakeCounter) Reserve(_ context.Context, rids []identity.RID) ([]Reserved, error) {

@@ -93,8 +93,8 @@ func (a *dispenseAnswer) fault() *fault.Error {
 		RefusedError: RefusedError{protocol.Status{Code: protocol.CodeRefuse, PrescriptionStatus: a.State, StatusUpdater: identity.Hide(a.Updater)}},
 		State:        a.State, Updater: identity.Hide(a.Updater), Twice: a.Conflict == ConflictTwice,
 	}}
-	if a.Conflict == ConflictTwice {
-		e.Notice = NoticeTwice
+	if rid, err := identity.ParseRIDLenient(a.RID); err == nil && a.Conflict == ConflictTwice {
+		e.Notice, e.Err = NoticeTwice, &twiceError{e.Err, rid}
 	}
 	return e
 }

@@ -3,11 +3,13 @@ package recipe
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/ehealth-continuity/ehealth/fault"
 	"github.com/ehealth-continuity/ehealth/identity"
 	"github.com/ehealth-continuity/ehealth/recipe/protocol"
+	"github.com/ehealth-continuity/ehealth/resilience/notice"
 )
 
 // Executor speaks with Recip-e for one pharmacy. What it marks is marked now or not at all; for what must be confirmed
@@ -116,7 +118,7 @@ func (c *client) noRID(op operation) error {
 // already is a success. Otherwise a state that forbids it is a [*StateError], within a *fault.Error; when it was delivered
 // elsewhere, with notice D-RX-TWICE.
 func (x *Executor) Deliver(ctx context.Context, rid identity.RID) error {
-	return marked(x.client, protocol.Delivered, askAbout(ctx, x.client, rid, question[*protocol.MarkAsDeliveredResult]{
+	return marked(x.client, rid, protocol.Delivered, askAbout(ctx, x.client, rid, question[*protocol.MarkAsDeliveredResult]{
 		op: opExecutorDeliver, result: func() *protocol.MarkAsDeliveredResult { return new(protocol.MarkAsDeliveredResult) },
 		param: func(k protocol.Keyed) protocol.Param {
 			return &protocol.MarkAsDeliveredParam{Party: x.party(), RID: rid, Keyed: k}
@@ -126,7 +128,7 @@ func (x *Executor) Deliver(ctx context.Context, rid identity.RID) error {
 
 // Archive marks a delivered prescription as archived; errors as for Deliver.
 func (x *Executor) Archive(ctx context.Context, rid identity.RID) error {
-	return marked(x.client, protocol.Archived, askAbout(ctx, x.client, rid, question[*protocol.MarkAsArchivedResult]{
+	return marked(x.client, rid, protocol.Archived, askAbout(ctx, x.client, rid, question[*protocol.MarkAsArchivedResult]{
 		op: opExecutorArchive, result: func() *protocol.MarkAsArchivedResult { return new(protocol.MarkAsArchivedResult) },
 		param: func(k protocol.Keyed) protocol.Param {
 			return &protocol.MarkAsArchivedParam{Party: x.party(), RID: rid, Keyed: k}
@@ -136,7 +138,7 @@ func (x *Executor) Archive(ctx context.Context, rid identity.RID) error {
 
 // Undeliver takes a delivery back, or lets go of what is in process: every pharmacy may have it again. Errors as for Deliver.
 func (x *Executor) Undeliver(ctx context.Context, rid identity.RID) error {
-	return marked(x.client, protocol.NotDelivered, askAbout(ctx, x.client, rid, question[*protocol.MarkAsUndeliveredResult]{
+	return marked(x.client, rid, protocol.NotDelivered, askAbout(ctx, x.client, rid, question[*protocol.MarkAsUndeliveredResult]{
 		op: opExecutorUndeliver, result: func() *protocol.MarkAsUndeliveredResult { return new(protocol.MarkAsUndeliveredResult) },
 		param: func(k protocol.Keyed) protocol.Param {
 			return &protocol.MarkAsUndeliveredParam{Party: x.party(), RID: rid, Keyed: k}
@@ -154,7 +156,7 @@ func (c *client) revokeAs(ctx context.Context, op operation, rid identity.RID, w
 	if why.IsZero() {
 		return c.invalid(op.name, ErrRequest)
 	}
-	return marked(c, protocol.Revoked, askAbout(ctx, c, rid, question[*protocol.RevokePrescriptionResult]{
+	return marked(c, rid, protocol.Revoked, askAbout(ctx, c, rid, question[*protocol.RevokePrescriptionResult]{
 		op: op, result: func() *protocol.RevokePrescriptionResult { return new(protocol.RevokePrescriptionResult) },
 		param: func(k protocol.Keyed) protocol.Param {
 			return &protocol.RevokePrescriptionParam{Party: party, RID: rid, Reason: why, Keyed: k}
@@ -173,7 +175,7 @@ func askAbout[R protocol.Result](ctx context.Context, c *client, rid identity.RI
 
 // marked judges a refusal by the state it names (dossier 04 section 14.3): the state that was wanted, caused by the caller,
 // is a success. Nobody owns NotDelivered and Revoked: there whoever caused them has done what was wanted.
-func marked(c *client, want protocol.PrescriptionStatus, err error) error {
+func marked(c *client, rid identity.RID, want protocol.PrescriptionStatus, err error) error {
 	state, ok := errors.AsType[*StateError](err)
 	if !ok {
 		return err
@@ -185,11 +187,29 @@ func marked(c *client, want protocol.PrescriptionStatus, err error) error {
 	if e, is := errors.AsType[*fault.Error](err); is {
 		state.Twice = twice(state.State, holderOf(state.Updater, c.who.NIHII))
 		if state.Twice {
-			e.Notice = NoticeTwice
+			e.Notice, e.Err = NoticeTwice, &twiceError{e.Err, rid}
 		}
 	}
 	return err
 }
+
+// twiceError is the cause of an error with notice D-RX-TWICE, whose text names the prescription.
+type twiceError struct {
+	error
+	rid identity.RID
+}
+
+// Unwrap returns the cause.
+func (e *twiceError) Unwrap() error { return e.error }
+
+// SafeError is that of the cause: the number is not in it.
+func (e *twiceError) SafeError() string { return strings.TrimPrefix(because(e.error), ": ") }
+
+// Error is SafeError.
+func (e *twiceError) Error() string { return e.SafeError() }
+
+// NoticeParams implements notice.Detailed. Recip-e does not say on which day it was.
+func (e *twiceError) NoticeParams() notice.Params { return notice.Params{Prescription: e.rid.Reveal()} }
 
 // twice tells that another pharmacy has delivered a prescription.
 func twice(at protocol.PrescriptionStatus, who holder) bool {

@@ -121,7 +121,7 @@ func (x *Executor) get(ctx context.Context, rid identity.RID, alone bool) (*Fetc
 		if e, ok := errors.AsType[*fault.Error](err); ok && (e.Kind.Temporary() && e.Notice == NoticeUnsure || wrongToken(err)) {
 			e.Notice = NoticeProof
 		}
-		return nil, marked(x.client, "", err)
+		return nil, marked(x.client, rid, "", err)
 	}
 	r := a.Result
 	out := fetchedOf(rid, &r.Fetched)

@@ -134,7 +134,7 @@ func TestMarked(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(r.want, " ", r.is, " ", r.by), func(t *testing.T) {
 			given := &fault.Error{Kind: fault.Conflict, Outcome: fault.Rejected, Err: &StateError{State: r.is, Updater: identity.Hide(r.by)}}
-			err := marked(c, r.want, given)
+			err := marked(c, someRIDs(t, 1)[0], r.want, given)
 			if (err == nil) != r.ok {
 				t.Fatalf("got %v", err)
 			}
@@ -147,7 +147,7 @@ func TestMarked(t *testing.T) {
 			}
 		})
 	}
-	if err := marked(c, protocol.Delivered, nil); err != nil {
+	if err := marked(c, identity.RID{}, protocol.Delivered, nil); err != nil {
 		t.Error(err)
 	}
 }

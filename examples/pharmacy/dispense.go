@@ -43,9 +43,6 @@ func (c *counter) scan(ctx context.Context, sale, barcode string) *recipe.Dispen
 		return d
 	case refused:
 		c.say("%s: not to be dispensed: %s", sale, state.State)
-		if state.Twice {
-			told = notice.PrescriptionTwice(barcode, time.Time{}) // Recip-e does not say when it was
-		}
 	default: // not known to Recip-e, or something is wrong with it: ask the prescriber
 		c.say("%s: not to be dispensed", sale)
 	}

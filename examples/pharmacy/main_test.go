@@ -199,7 +199,7 @@ func TestPrescriptions(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				text := regexp.MustCompile(`(?m)^   R[ée]f\. SBX-\d+\n`).ReplaceAllString(out.String(), "")
+				text := regexp.MustCompile(`(?m)^   R[ée]f\. (?:SBX-\d+|id[0-9a-f]+)\n`).ReplaceAllString(out.String(), "")
 				dispensed(t, made)
 				for _, p := range made {
 					text = strings.ReplaceAll(text, p.RID, "RID")
