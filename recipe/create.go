@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ehealth-continuity/ehealth/fault"
@@ -68,7 +69,7 @@ const opCreate = "recipe.prescriber.createPrescription"
 var create = operate(protocol.Prescriber, "createPrescription", NoticePaper)
 
 // Create creates a prescription, once. See the package comment for how it ends. It takes at most ctx's deadline, and
-// Config.Timeout without one.
+// Config.Timeout without one; five seconds more when the store of the outbox hangs.
 //
 // Everything that can fail before sending is done before anything is on disk: login, tokens, key, rules of the document,
 // sealing. When the service failed lately, a read goes first, so that no prescription is the probe.
@@ -84,23 +85,58 @@ func (p *Prescriber) Create(ctx context.Context, r CreateRequest) (*Created, err
 	if err != nil {
 		return nil, p.invalid(opCreate, err)
 	}
-	if doc.before != "" {
-		late, err := p.evening(ctx, box, doc.before, now)
+	return (&creating{p: p, box: box, r: &r, doc: doc, trips: &trips{}}).attended(ctx, now)
+}
+
+// attended does all that needs the outbox, and leaves it to itself when that hangs.
+func (c *creating) attended(ctx context.Context, now time.Time) (*Created, error) {
+	type end struct {
+		created *Created
+		err     error
+	}
+	e, ok := attend(ctx, func() end {
+		created, err := c.do(ctx, now)
+		return end{created, err}
+	}, func(e end) { c.late(ctx, e.err) })
+	switch {
+	case ok:
+		return e.created, e.err
+	case c.stage.CompareAndSwap(looking, left):
+		return nil, c.p.ledger(opCreate, ctx.Err())
+	}
+	return nil, c.unsure(ctx.Err())
+}
+
+// late tells what became of a prescription whose caller heard that nobody knows. What the outbox does not know either it finds
+// out, and tells by itself.
+func (c *creating) late(ctx context.Context, err error) {
+	if c.stage.Load() == left || errors.As(err, new(*UnsureError)) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawWait)
+	defer cancel()
+	if out, err := c.p.Outcome(ctx, c.r.Reference); err == nil && out.State != OutcomeUnsure {
+		c.p.tell(Event{Kind: EventSettled, Reference: c.r.Reference, RID: out.RID, Outcome: out})
+	}
+}
+
+func (c *creating) do(ctx context.Context, now time.Time) (*Created, error) {
+	if c.doc.before != "" {
+		late, err := c.p.evening(ctx, c.box, c.doc.before, now)
 		if err != nil {
-			return nil, p.ledger(opCreate, err)
+			return nil, c.p.ledger(opCreate, err)
 		}
 		if late {
-			r.Reference = doc.before
+			c.r.Reference = c.doc.before
 		}
 	}
-	c := &creating{p: p, box: box, r: &r, doc: doc, trips: &trips{}}
 	for range 3 { // somebody else may be faster with the same reference
 		created, again, err := c.run(ctx)
 		if !again {
 			return created, err
 		}
 	}
-	return nil, p.local(opCreate, fault.Conflict, outbox.ErrConflict)
+	return nil, c.p.local(opCreate, fault.Conflict, outbox.ErrConflict)
 }
 
 // overNight is how long something counts as done in the same go when midnight came between.
@@ -176,6 +212,19 @@ type creating struct {
 	r     *CreateRequest
 	doc   *document
 	trips *trips
+	stage atomic.Int32
+}
+
+// The stages of a call.
+const (
+	looking int32 = iota
+	putting       // from now on something of it may be in the outbox
+	left          // nobody waits for it, and nothing of it goes into the outbox
+)
+
+// put tells whether something may be put into the outbox: not when the caller has been told that nothing was.
+func (c *creating) put() bool {
+	return c.stage.CompareAndSwap(looking, putting) || c.stage.Load() == putting
 }
 
 // run looks what is known of the reference and does what is left to do. again: somebody else did something meanwhile.
@@ -203,6 +252,9 @@ func (c *creating) run(ctx context.Context) (_ *Created, again bool, _ error) {
 		return nil, false, c.hold(ctx, st, err)
 	}
 	l := &live{trips: c.trips, to: to}
+	if !c.put() {
+		return nil, false, c.p.ledger(opCreate, ctx.Err())
+	}
 	res, err := c.box.Do(l.with(ctx), it)
 	if errors.Is(err, outbox.ErrConflict) {
 		return nil, true, nil
@@ -233,6 +285,9 @@ func (c *creating) join(ctx context.Context, known item) (*Created, error) {
 		return nil, c.p.local(opCreate, fault.Conflict, outbox.ErrConflict)
 	}
 	l := &live{trips: c.trips, joined: true}
+	if !c.put() {
+		return nil, c.p.ledger(opCreate, ctx.Err())
+	}
 	res, err := c.box.Do(l.with(ctx), it)
 	return c.settle(ctx, it, res, err, l)
 }

@@ -18,7 +18,7 @@ func (c *creating) hold(ctx context.Context, st *entries, cause error) error {
 	if e, ok := errors.AsType[*NotCreatedError](cause); ok {
 		cause = e.Err
 	}
-	if !c.r.Hold || !temporary(cause) {
+	if !c.r.Hold || !temporary(cause) || !c.put() {
 		return c.notCreated(cause, false)
 	}
 	payload, err := json.Marshal(heldRecord{

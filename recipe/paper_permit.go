@@ -146,13 +146,23 @@ func (p *Prescriber) paper(ctx context.Context, reference, of string) (Permit, e
 	}
 	ctx, cancel := context.WithTimeout(ctx, permitWait)
 	defer cancel()
-	for range 3 {
-		permit, again, err := p.permit(ctx, box, reference, of)
-		if !again {
-			return permit, err
-		}
+	type end struct {
+		permit Permit
+		err    error
 	}
-	return Permit{}, p.local(opPaper, fault.Conflict, outbox.ErrConflict)
+	e, ok := attend(ctx, func() end {
+		for range 3 {
+			permit, again, err := p.permit(ctx, box, reference, of)
+			if !again {
+				return end{permit, err}
+			}
+		}
+		return end{err: p.local(opPaper, fault.Conflict, outbox.ErrConflict)}
+	}, func(end) {}) // whoever asks again gets a permit that came too late
+	if !ok {
+		return Permit{}, p.ledger(opPaper, ctx.Err())
+	}
+	return e.permit, e.err
 }
 
 func (p *Prescriber) permit(ctx context.Context, box *outbox.Box, reference, of string) (_ Permit, again bool, _ error) {
