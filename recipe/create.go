@@ -24,6 +24,10 @@ type CreateRequest struct {
 	// happened to the call. Empty = made from the patient, the author, what is prescribed and the day, so that the same twice on
 	// one day is one prescription; so is what is tried again after midnight, when it was not settled by then, or was settled
 	// less than twelve hours before. With another label, type, expiry or visibility it is refused (outbox.ErrConflict).
+	//
+	// It is remembered for outbox.DefaultKeep (30 days, or what outbox.WithKeep says) after it was created, paper was given
+	// for it, or it was taken back. The same Reference after that is a new prescription: who may ask again so late keeps RIDs.
+	// What nobody knows is never forgotten.
 	Reference string
 	// Prescription is what to prescribe; Document is a KMEHR document that the caller made.
 	Prescription kmehr.Prescription

@@ -105,6 +105,35 @@ func TestForgottenTries(t *testing.T) {
 	})
 }
 
+// A reference is known for as long as CreateRequest says, and not longer.
+func TestForgottenReference(t *testing.T) {
+	inSandbox(t, func(t *testing.T, s *surgery) {
+		first := s.mustCreate("one").RID
+		_, err := s.p.Paper(t.Context(), "two")
+		ok(t, err)
+		forget := func() { // as the worker does
+			_, err := s.box.Forget(t.Context(), time.Now().Add(-outbox.DefaultKeep))
+			ok(t, err)
+		}
+		time.Sleep(outbox.DefaultKeep - time.Hour)
+		forget()
+		if again := s.mustCreate("one"); again.RID != first || !again.Before {
+			t.Errorf("%d made", s.made())
+		}
+		if _, err := s.create("two"); !errors.Is(err, recipe.ErrPaperGiven) {
+			t.Errorf("beside paper: %v", err)
+		}
+		time.Sleep(2 * time.Hour)
+		forget()
+		for _, reference := range []string{"one", "two"} {
+			s.state(reference, recipe.OutcomeNotTried)
+		}
+		if second := s.mustCreate("one"); second.RID == first || second.Before || s.made() != 2 {
+			t.Errorf("%d made", s.made())
+		}
+	})
+}
+
 // What was confirmed and may have been sent is not sent again, however long lists hide it.
 func TestLaterOnce(t *testing.T) {
 	inSandbox(t, func(t *testing.T, s *surgery) {
