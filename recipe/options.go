@@ -193,6 +193,12 @@ func ReaderPharmacy() etee.Reader {
 // ReaderHospital lets every hospital read (row 5, which not all clients write).
 func ReaderHospital() etee.Reader { return certified("urn:be:fgov:ehealth:1.0:hospital:nihii-number") }
 
+// ReaderRecognisedHospital lets every hospital read by the claim that its login token certifies (dossier 01 A.12): the number of
+// row 5 is one that a hospital asserts itself, in the other namespace, so that row alone does not let it read what it wrote.
+func ReaderRecognisedHospital() etee.Reader {
+	return certified("urn:be:fgov:ehealth:1.0:hospital:nihii-number:recognisedhospital:nihii11")
+}
+
 // ReaderDoctor lets every doctor read (rows 1 and 4).
 func ReaderDoctor() etee.Reader {
 	return certified("urn:be:fgov:person:ssin:ehealth:1.0:doctor:nihii11")
@@ -222,7 +228,7 @@ func DefaultReaders(q identity.Quality) []etee.Reader {
 		out = append(out, ReaderDoctor())
 	}
 	if q == identity.Hospital {
-		out = append(out, ReaderHospital())
+		out = append(out, ReaderHospital(), ReaderRecognisedHospital())
 	}
 	return out
 }
