@@ -52,7 +52,7 @@ func (p *Prescriber) Get(ctx context.Context, rid identity.RID) (*Prescription, 
 		return nil, err
 	}
 	out := &Prescription{Fetched: a.Result.Fetched}
-	out.Message, out.Report, err = p.readSealed(ctx, getPrescription.name, out.EncryptionKeyID, out.Fetched.Prescription, out.CreationDate)
+	out.Message, out.Report, err = p.readSealed(ctx, getPrescription.name, out.EncryptionKeyID, out.Fetched.Prescription, received(out.CreationDate))
 	if err != nil {
 		return nil, err
 	}
@@ -76,14 +76,19 @@ func (p *Prescriber) get(ctx context.Context, rid identity.RID) (*answered[*prot
 	if rid.IsZero() {
 		return nil, p.invalid(getPrescription.name, ErrRequest)
 	}
-	return ask(ctx, p.client, question[*protocol.GetPrescriptionForPrescriberResult]{
+	return ask(ctx, p.client, p.getQuestion(rid))
+}
+
+func (p *Prescriber) getQuestion(rid identity.RID) question[*protocol.GetPrescriptionForPrescriberResult] {
+	return question[*protocol.GetPrescriptionForPrescriberResult]{
 		op: getPrescription, result: func() *protocol.GetPrescriptionForPrescriberResult {
 			return &protocol.GetPrescriptionForPrescriberResult{}
 		},
 		param: func(k protocol.Keyed) protocol.Param {
 			return &protocol.GetPrescriptionForPrescriberParam{RID: rid, Keyed: k}
 		},
-	})
+		about: func(r *protocol.GetPrescriptionForPrescriberResult) bool { return concerns(r.RID, rid) },
+	}
 }
 
 // Status tells where a prescription stands, and which pharmacy has it.
@@ -248,7 +253,7 @@ func (p *Prescriber) Feedbacks(ctx context.Context, read bool) ([]ReceivedFeedba
 	out := make([]ReceivedFeedback, len(a.Result.Feedbacks))
 	for i, f := range a.Result.Feedbacks {
 		out[i] = ReceivedFeedback{RID: f.RID, SentBy: f.SentBy, SentAt: f.SentDate}
-		s, err := p.openOwn(listFeedbacks.name, f.Content, f.SentDate)
+		s, err := p.openOwn(listFeedbacks.name, f.Content, received(f.SentDate))
 		if err != nil {
 			out[i].Err = err
 			continue

@@ -31,6 +31,7 @@ func answerTo(t *testing.T, id string, key protocol.ResponseKey, stem, root, res
 func TestAnswerAboutAnother(t *testing.T) {
 	asked, key := identity.MustRID("BEP0ABCDEFGH"), protocol.NewResponseKey()
 	executor, patient := (&Executor{client: &client{}}).getQuestion(asked, true), (&Patient{client: &client{}}).getQuestion(asked)
+	prescriber := (&Prescriber{client: &client{}}).getQuestion(asked)
 	for _, c := range []struct {
 		rest string
 		want error
@@ -46,6 +47,10 @@ func TestAnswerAboutAnother(t *testing.T) {
 		p := opener[*protocol.GetPrescriptionForPatientResult]{q: &patient, key: key, id: "q1"}
 		if err := p.correlate(answerTo(t, "q1", key, patient.op.Stem, patient.op.Result, c.rest)); !errors.Is(err, c.want) {
 			t.Errorf("patient, %q: %v", c.rest, err)
+		}
+		d := opener[*protocol.GetPrescriptionForPrescriberResult]{q: &prescriber, key: key, id: "q1"}
+		if err := d.correlate(answerTo(t, "q1", key, prescriber.op.Stem, prescriber.op.Result, c.rest)); !errors.Is(err, c.want) {
+			t.Errorf("prescriber, %q: %v", c.rest, err)
 		}
 	}
 }
