@@ -234,6 +234,9 @@ func (c *creating) put() bool {
 // run looks what is known of the reference and does what is left to do. again: somebody else did something meanwhile.
 func (c *creating) run(ctx context.Context) (_ *Created, again bool, _ error) {
 	st, err := c.p.look(ctx, c.box, c.r.Reference)
+	if errors.Is(err, outbox.ErrCorrupt) {
+		return nil, false, c.unsure(err)
+	}
 	if err != nil {
 		return nil, false, c.p.ledger(opCreate, err)
 	}
@@ -350,7 +353,7 @@ func (c *creating) settle(ctx context.Context, it outbox.Item, res *outbox.Resul
 	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawWait)
 	defer cancel()
 	switch _, serr := c.box.Show(asking, id); {
-	case errors.Is(serr, outbox.ErrNotFound):
+	case errors.Is(serr, outbox.ErrNotFound) && intact(asking, c.box, c.r.Reference) == nil:
 		return nil, c.notCreated(err, false)
 	case serr == nil && c.p.withdraw(ctx, c.box, id):
 		return nil, c.notCreated(err, false)

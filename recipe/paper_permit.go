@@ -167,6 +167,9 @@ func (p *Prescriber) paper(ctx context.Context, reference, of string) (Permit, e
 
 func (p *Prescriber) permit(ctx context.Context, box *outbox.Box, reference, of string) (_ Permit, again bool, _ error) {
 	st, err := p.look(ctx, box, reference)
+	if errors.Is(err, outbox.ErrCorrupt) {
+		return Permit{}, false, p.undecided(reference, err)
+	}
 	if err != nil {
 		return Permit{}, false, p.ledger(opPaper, err)
 	}
@@ -359,6 +362,9 @@ func (h paperHandler) Send(ctx context.Context, it outbox.Item, _ outbox.Attempt
 		default:
 			return nil, &fault.Error{Op: opPaper, Service: p.service, Kind: fault.Conflict, Outcome: fault.Rejected, Err: ErrNotYet}
 		}
+	}
+	if err := intact(ctx, box, reference); err != nil {
+		return nil, p.ledger(opPaper, err)
 	}
 	return json.Marshal(paperAnswer{At: time.Now().Round(0), Of: r.Of})
 }
