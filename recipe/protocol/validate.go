@@ -72,7 +72,7 @@ func CheckExpiration(d Date, now time.Time) error {
 		code, why = CodeExpirationMissing, "is missing"
 	case d.Compare(today) < 0:
 		code, why = CodeExpirationPast, "is past"
-	case d.Compare(today.Add(1, 0, -1)) > 0:
+	case d.Compare(today.before(12)) > 0:
 		code, why = CodeExpirationLate, "is more than a year away"
 	default:
 		return nil
@@ -81,7 +81,14 @@ func CheckExpiration(d Date, now time.Time) error {
 }
 
 // DefaultExpiration is three months less a day from the day of creation (dossier 04 section 11.2).
-func DefaultExpiration(created time.Time) Date { return DateOf(created).Add(0, 3, -1) }
+func DefaultExpiration(created time.Time) Date { return DateOf(created).before(3) }
+
+// before is the day before the same day so many months later; a shorter month has its last day in the place of one that it lacks,
+// as calendars of other programs do.
+func (d Date) before(months int) Date {
+	last := Day(int(d.year), time.Month(int(d.month)+months+1), 0)
+	return Day(int(last.year), time.Month(last.month), min(int(d.day), int(last.day))-1)
+}
 
 // CheckRIDs accepts one to ten numbers. Code 500024; 4001018 when there is none or an absent one.
 func CheckRIDs(rids []identity.RID) error {
