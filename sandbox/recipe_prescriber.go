@@ -70,7 +70,16 @@ func (x *recipeCall) expiration() (time.Time, bool) {
 	text := x.text("expirationDate")
 	day, err := time.Parse(time.DateOnly, text)
 	today := dayIn(x.at)
-	return day, err == nil && len(text) == len(time.DateOnly) && !day.Before(today) && !day.After(today.AddDate(1, 0, -1))
+	return day, err == nil && len(text) == len(time.DateOnly) && !day.Before(today) && !day.After(lastExpiration(today))
+}
+
+// lastExpiration is a year less a day from today. A year from 29 February is 28 February.
+func lastExpiration(today time.Time) time.Time {
+	next := today.AddDate(1, 0, 0)
+	if next.Day() != today.Day() {
+		next = next.AddDate(0, 0, -next.Day())
+	}
+	return next.AddDate(0, 0, -1)
 }
 
 // visions reads vision and visionOtherPrescribers as a prescriber may set them; "" = absent or open.
