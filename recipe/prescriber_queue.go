@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/ehealth-continuity/ehealth/fault"
 	"github.com/ehealth-continuity/ehealth/identity"
@@ -29,6 +30,8 @@ func policyOf(k outbox.Kind) outbox.Policy {
 		return outbox.Policy{Class: resilience.ResolvableWrite, Skew: outbox.DefaultSkew, Late: outbox.DefaultLate, Lag: lag}
 	case KindNotify:
 		return outbox.Policy{Class: resilience.UnsafeWrite}
+	case KindNumber:
+		return outbox.Policy{Class: resilience.IdempotentWrite, BackoffMax: 6 * time.Hour}
 	}
 	return outbox.Policy{Class: resilience.IdempotentWrite}
 }
@@ -38,7 +41,7 @@ func (p *Prescriber) Handlers() []Handler {
 	own := func(k outbox.Kind, s outbox.Sender) Handler { return Handler{k, s, policyOf(k), p.service} }
 	local := func(k outbox.Kind, s outbox.Sender) Handler { return Handler{k, s, policyOf(k), ""} }
 	return []Handler{
-		own(KindCreate, createHandler{p}), own(KindHeld, heldHandler{p}), local(KindPaper, paperHandler{p}),
+		own(KindCreate, createHandler{p}), own(KindHeld, heldHandler{p}), local(KindPaper, paperHandler{p}), own(KindNumber, numberHandler{p}),
 		own(KindRevoke, outbox.SendFunc(p.sendRevoke)), own(KindVision, outbox.SendFunc(p.sendVision)),
 		own(KindFeedbackFlag, outbox.SendFunc(p.sendFlag)), own(KindNotify, outbox.SendFunc(p.sendNote)),
 	}
@@ -133,7 +136,53 @@ func (p *Prescriber) QueueRevoke(ctx context.Context, rid identity.RID, why iden
 	if rid.IsZero() || why.IsZero() {
 		return p.invalid(opRevoke.name, ErrRequest)
 	}
-	return p.queue(ctx, opRevoke, KindRevoke, rid, "revoke/"+rid.Reveal(), writeRecord{Reason: why.Reveal()})
+	rec := writeRecord{Reason: why.Reveal()}
+	for n := range maxTries {
+		ref := "revoke/" + rid.Reveal()
+		if n > 0 {
+			ref = refOf(ref, n)
+		}
+		over, err := p.over(ctx, ref, &rec)
+		if err != nil || over == outbox.Done {
+			return err
+		}
+		if over != 0 {
+			continue
+		}
+		err = p.queue(ctx, opRevoke, KindRevoke, rid, ref, rec)
+		if !errors.Is(err, outbox.ErrConflict) {
+			return err
+		} // else it was asked for at the same moment with another reason
+	}
+	return p.local(opRevoke.name, fault.Conflict, errTooOften)
+}
+
+// over tells where an earlier revocation ended; 0 = there is none, or it waits: then rec gets its reason, so that the new one joins
+// it. One that was refused or given up may be asked for again, because the pharmacy may have let go.
+func (p *Prescriber) over(ctx context.Context, ref string, rec *writeRecord) (outbox.State, error) {
+	box := p.box.Load()
+	if box == nil {
+		return 0, p.local(opRevoke.name, fault.Local, ErrNoOutbox)
+	}
+	view, err := box.Show(ctx, box.ID(KindRevoke, ref))
+	if errors.Is(err, outbox.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, p.ledger(opRevoke.name, err)
+	}
+	if !view.State.Open() {
+		return view.State, nil
+	}
+	it, err := box.Reveal(ctx, view.ID)
+	if err != nil {
+		return 0, p.ledger(opRevoke.name, err)
+	}
+	var before writeRecord
+	if json.Unmarshal(it.Payload, &before) == nil && before.Reason != "" {
+		rec.Reason = before.Reason
+	}
+	return 0, nil
 }
 
 // QueueFeedbackFlag is [Prescriber.SetFeedback] through the outbox.
@@ -240,6 +289,8 @@ const (
 	reasonDouble = "duplicate"
 )
 
+func surplusRef(rid identity.RID) string { return "surplus/" + rid.Reveal() }
+
 // revokeSurplus sees to it that a prescription that is one too many is revoked, now or later. It is told only when that is on
 // disk.
 func (p *Prescriber) revokeSurplus(ctx context.Context, reference string, rid identity.RID, why string) error {
@@ -251,7 +302,7 @@ func (p *Prescriber) revokeSurplus(ctx context.Context, reference string, rid id
 	if err != nil {
 		return p.local(opRevoke.name, fault.Local, errRecord)
 	}
-	_, err = box.Put(ctx, outbox.Item{Kind: KindRevoke, Key: "rid/" + rid.Reveal(), Ref: "surplus/" + rid.Reveal(), Priority: outbox.Interactive, Payload: payload})
+	_, err = box.Put(ctx, outbox.Item{Kind: KindRevoke, Key: "rid/" + rid.Reveal(), Ref: surplusRef(rid), Priority: outbox.Interactive, Payload: payload})
 	if err != nil && !errors.Is(err, outbox.ErrConflict) {
 		return p.ledger(opRevoke.name, err)
 	}
@@ -274,7 +325,7 @@ func (p *Prescriber) Observe(e outbox.Event) {
 		return
 	}
 	switch ends := e.To == outbox.Done || e.To == outbox.Expired || e.To == outbox.Rejected || e.To == outbox.Parked; {
-	case e.Kind == KindCreate && ends, e.Kind == KindHeld && ends && e.To != outbox.Done:
+	case e.Kind == KindCreate && ends, e.Kind == KindHeld && ends && e.To != outbox.Done, e.Kind == KindNumber && e.To == outbox.Done:
 		go p.settled(box, e)
 	case e.Kind == KindRevoke && e.To == outbox.Parked:
 		go p.parked(box, e)

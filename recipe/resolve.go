@@ -1,11 +1,13 @@
 package recipe
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"iter"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -101,6 +103,10 @@ func (h createHandler) Resolve(ctx context.Context, it outbox.Item, at outbox.At
 
 // found keeps the number. A second one under the same key was sent by somebody on the way, and is one too many.
 func (h createHandler) found(ctx context.Context, rec *createRecord, rids []identity.RID) (outbox.Verdict, error) {
+	rids, err := h.p.keptFirst(ctx, rids)
+	if err != nil {
+		return outbox.Verdict{}, err
+	}
 	a := createAnswer{RID: rids[0].Reveal(), Content: rec.Content, Later: rec.Later, Expires: rec.Expires}
 	for _, rid := range rids[1:] {
 		a.Surplus = append(a.Surplus, rid.Reveal())
@@ -110,6 +116,37 @@ func (h createHandler) found(ctx context.Context, rec *createRecord, rids []iden
 	}
 	answer, err := json.Marshal(a)
 	return outbox.Verdict{Found: outbox.Happened, Answer: answer}, err
+}
+
+// keptFirst puts the one of several that is kept in front, the same one however often it is asked: one that was not given up as
+// surplus before, and of those one that a pharmacy has, because that cannot be revoked.
+func (p *Prescriber) keptFirst(ctx context.Context, rids []identity.RID) ([]identity.RID, error) {
+	box := p.box.Load()
+	if len(rids) < 2 || box == nil {
+		return rids, nil
+	}
+	rank := map[identity.RID]int{}
+	for _, rid := range rids {
+		s, err := p.Status(ctx, rid)
+		if err != nil {
+			return nil, err
+		}
+		rank[rid] = slices.Index([]protocol.PrescriptionStatus{
+			protocol.Archived, protocol.Delivered, protocol.InProcess, protocol.NotDelivered, protocol.Expired,
+		}, s.State)
+		if rank[rid] < 0 {
+			rank[rid] = 10
+		}
+		switch _, err := box.Show(ctx, box.ID(KindRevoke, surplusRef(rid))); {
+		case err == nil:
+			rank[rid] += 100
+		case !errors.Is(err, outbox.ErrNotFound):
+			return nil, p.ledger(opCreate, err)
+		}
+	}
+	return slices.SortedFunc(slices.Values(rids), func(a, b identity.RID) int {
+		return cmp.Or(cmp.Compare(rank[a], rank[b]), strings.Compare(a.Reveal(), b.Reveal()))
+	}), nil
 }
 
 // run asks the list that shows keys, and where that does not say yes, everything that shows numbers. The long way is gone when
