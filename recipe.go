@@ -186,6 +186,8 @@ func prescribed(e outbox.Event) notice.Notice {
 	switch {
 	case e.Kind == recipe.KindHeld && e.To == outbox.Expired:
 		return notice.PrescriptionPaper()
+	case e.Kind == recipe.KindNumber: // nothing of a patient depends on it
+		return notice.Notice{}
 	case e.Kind != recipe.KindCreate:
 		return itemNotice(e)
 	case e.To == outbox.Unknown:

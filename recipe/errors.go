@@ -53,6 +53,8 @@ var (
 	ErrReference error = reason("recipe: no such reference")
 	// ErrContent: a sealed content cannot be unpacked, or is larger than allowed.
 	ErrContent error = reason("recipe: content cannot be unpacked")
+	// ErrNumber: the number is not that of the prescription, see [Prescriber.Decide].
+	ErrNumber error = reason("recipe: this is not the number of the prescription")
 	// ErrRequest: the request is not complete.
 	ErrRequest error = reason("recipe: request is not complete")
 )

@@ -108,11 +108,17 @@ type paperAnswer struct {
 	Unnumbered bool `json:"unnumbered,omitempty"`
 }
 
+// errSettled: an item that was not settled is so now.
+const errSettled reason = "recipe: settled meanwhile"
+
 // given tells whether a paper item that is not settled was recorded by [Prescriber.PaperGiven].
 func given(ctx context.Context, box *outbox.Box, id outbox.ID) (bool, error) {
 	it, err := box.Reveal(ctx, id)
 	if err != nil {
 		return false, err
+	}
+	if len(it.Payload) == 0 {
+		return false, errSettled
 	}
 	var r paperRecord
 	if err := json.Unmarshal(it.Payload, &r); err != nil {
@@ -183,7 +189,7 @@ func (p *Prescriber) permit(ctx context.Context, box *outbox.Box, reference, of 
 	case OutcomePaper:
 		return p.granted(ctx, box, reference, of, st)
 	case OutcomeCreated:
-		return Permit{}, false, p.exists(ctx, box, st.create.id)
+		return Permit{}, false, p.exists(ctx, box, reference, st.create.id)
 	case OutcomeUnsure:
 		// One that is on disk and was not sent belongs to a call that ended, or is about to send it: whoever comes first wins.
 		if st.create.fate(time.Now()) != fateWaiting || !p.withdraw(ctx, box, st.create.id) {
@@ -253,7 +259,15 @@ func (p *Prescriber) granted(ctx context.Context, box *outbox.Box, reference, of
 	if err != nil {
 		return Permit{}, false, p.ledger(opPaper, err)
 	}
-	return permitOf(reference, of, res)
+	permit, again, err := permitOf(reference, of, res)
+	if e, ok := errors.AsType[*CreatedError](err); ok && e.RID.IsZero() {
+		a, err := p.made(ctx, box, reference, nil)
+		if err != nil {
+			return Permit{}, false, p.ledger(opPaper, err)
+		}
+		e.RID = a.rid()
+	}
+	return permit, again, err
 }
 
 // about is the digest of what was tried under a reference; "" = not known.
@@ -273,14 +287,12 @@ func (p *Prescriber) about(ctx context.Context, box *outbox.Box, reference strin
 	return ""
 }
 
-func (p *Prescriber) exists(ctx context.Context, box *outbox.Box, id outbox.ID) error {
-	e := &CreatedError{}
-	if res, err := box.Result(ctx, id); err == nil {
-		if a, err := decodeCreateAnswer(res.Answer); err == nil {
-			e.RID = a.rid()
-		}
+func (p *Prescriber) exists(ctx context.Context, box *outbox.Box, reference string, id outbox.ID) error {
+	rid, err := p.ridIn(ctx, box, reference, id)
+	if err != nil {
+		return p.ledger(opPaper, err)
 	}
-	return p.local(opPaper, fault.Conflict, e)
+	return p.local(opPaper, fault.Conflict, &CreatedError{rid})
 }
 
 func (p *Prescriber) undecided(reference string, cause error) error {
@@ -376,14 +388,21 @@ func (h paperHandler) surplus(ctx context.Context, box *outbox.Box, id outbox.ID
 	if err != nil {
 		return nil, p.ledger(opPaper, err)
 	}
-	a, err := decodeCreateAnswer(res.Answer)
+	a, err := p.made(ctx, box, reference, res.Answer)
 	if err != nil {
-		return nil, p.invalid(opPaper, err)
+		return nil, p.ledger(opPaper, err)
 	}
 	if !given {
 		return nil, &fault.Error{Op: opPaper, Service: p.service, Kind: fault.Conflict, Outcome: fault.Rejected, Err: &CreatedError{a.rid()}}
 	}
 	if a.rid().IsZero() {
+		number, err := latest(ctx, box, KindNumber, reference)
+		switch {
+		case err != nil:
+			return nil, p.ledger(opPaper, err)
+		case number.fate(time.Now()) == fateUnknown: // it is being found, and may not have seen us
+			return nil, p.local(opPaper, fault.Unavailable, ErrNotYet)
+		}
 		p.tell(Event{Kind: EventNotRevoked, Reference: reference})
 		return json.Marshal(paperAnswer{At: time.Now().Round(0), Unnumbered: true})
 	}
