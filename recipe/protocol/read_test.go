@@ -133,6 +133,15 @@ func TestReading(t *testing.T) {
 				return p.(*GetPrescriptionForExecutorResult).PrescriberID.Reveal() == "07004001000"
 			},
 		},
+		{ // a day in the place of an instant
+			"<getPrescriptionForPrescriberResult>" + ok + "<creationDate>2030-01-15T09:30:00</creationDate><expirationDate>2030-04-14+02:00</expirationDate>" +
+				"<feedbackAllowed>false</feedbackAllowed></getPrescriptionForPrescriberResult>",
+			new(GetPrescriptionForPrescriberResult), "",
+			func(p Payload) bool {
+				r := p.(*GetPrescriptionForPrescriberResult)
+				return r.ExpirationDate.Equal(Day(2030, 4, 14).Start()) && r.CreationDate.Format(time.RFC3339) == "2030-01-15T09:30:00+01:00"
+			},
+		},
 		{
 			"<listRidsHistoryResult>" + ok + "<item><rid>BEP0ABCDEFGH</rid></item><items><rid>BEP1ABCDEFGJ</rid><prescriptionStatus>Sleeping</prescriptionStatus></items></listRidsHistoryResult>",
 			new(ListRidsHistoryResult), "",

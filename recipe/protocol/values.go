@@ -109,9 +109,17 @@ func (d Date) String() string {
 	return fmt.Sprintf("%04d-%02d-%02d", d.year, d.month, d.day)
 }
 
-// parseTime reads xs:dateTime; one without a zone is meant in Belgium.
+// parseTime reads xs:dateTime; one without a zone is meant in Belgium, and a day alone as its beginning: the newer generation types
+// days of expiry as such.
 func parseTime(s string) (time.Time, error) {
 	s = trim(s)
+	if !strings.ContainsRune(s, 'T') {
+		d, err := parseDate(s)
+		if err != nil {
+			return time.Time{}, errTime
+		}
+		return d.Start(), nil
+	}
 	if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
 		return t, nil
 	}
