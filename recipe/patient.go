@@ -288,11 +288,16 @@ func (p *Patient) related(ctx context.Context, holder identity.SSIN) (bool, erro
 		if err != nil {
 			return false, err
 		}
-		if r.MandateHolderID.Reveal() == holder.Reveal() {
+		if inForce(r, holder, time.Now()) {
 			return true, nil
 		}
 	}
 	return false, nil
+}
+
+// inForce tells that a mandate is that of the holder and has not ended: whether lists leave out those that have is not published.
+func inForce(r protocol.Relation, holder identity.SSIN, now time.Time) bool {
+	return r.MandateHolderID.Reveal() == holder.Reveal() && (r.EndDate.IsZero() || now.Before(r.EndDate))
 }
 
 // reconciled writes unless the list says that it is so already, and asks the list again when the answer was lost. That the
