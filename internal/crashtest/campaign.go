@@ -9,122 +9,13 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/ehealth-continuity/ehealth/internal/appclient"
 	"github.com/ehealth-continuity/ehealth/sandbox"
 )
-
-// fleet is all campaigns of one store, beside each other, against one platform.
-type fleet struct {
-	store string
-	dir   string
-	p     *platform
-	pg    *cluster // of pgStore
-	seed  uint64
-	round int // crashes between two checks
-	// careless lets prescribers break the rules, so that it shows whether that is found
-	careless bool
-	left     atomic.Int64
-
-	mu    sync.Mutex
-	deck  []point         // what is to be dealt before any point comes again
-	hit   map[string]bool // points at which somebody died
-	tries int             // children that may still be started
-}
-
-// more tells whether more children are to die, or a point is left at which nobody did.
-func (f *fleet) more() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.tries > 0 && (f.left.Load() > 0 || len(f.missing()) > 0)
-}
-
-func (f *fleet) missing() []point {
-	return slices.DeleteFunc(pointsOf(f.store), func(p point) bool { return f.hit[p.name] })
-}
-
-// deal gives each point once before it gives one again, so that a short run reaches all; at the
-// end it gives those that were not reached.
-func (f *fleet) deal(rng *rand.Rand) point {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.tries--
-	if m := f.missing(); f.left.Load() <= 0 && len(m) > 0 {
-		return m[rng.IntN(len(m))]
-	}
-	if len(f.deck) == 0 {
-		f.deck = pointsOf(f.store)
-		rng.Shuffle(len(f.deck), func(i, j int) { f.deck[i], f.deck[j] = f.deck[j], f.deck[i] })
-	}
-	p := f.deck[len(f.deck)-1]
-	f.deck = f.deck[:len(f.deck)-1]
-	return p
-}
-
-// dealt takes a point back: at which a child died, or did not come to.
-func (f *fleet) dealt(p point, died bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if died {
-		f.left.Add(-1)
-		f.hit[p.name] = true
-		return
-	}
-	f.deck = slices.Insert(f.deck, 0, p)
-}
-
-// fail ends the campaigns.
-func (f *fleet) fail() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.tries = 0
-}
-
-// run lets campaigns run until n crashes have happened.
-func (f *fleet) run(n, parallel int) (*totals, error) {
-	began := time.Now()
-	f.left.Store(int64(n))
-	f.tries, f.hit = 3*n+100, map[string]bool{}
-	sum := newTotals(f.store)
-	var mu sync.Mutex
-	var errs []error
-	collect := func(t *totals, err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		sum.add(t)
-		if err != nil {
-			errs = append(errs, err)
-			f.fail()
-		}
-	}
-	var all sync.WaitGroup
-	parallel = max(1, min(parallel, n/3))
-	f.round = min(12, max(3, n/parallel))
-	for i := range parallel {
-		all.Go(func() {
-			c := &campaign{fleet: f, no: i, rx: f.cases(i), dir: filepath.Join(f.dir, fmt.Sprintf("%s%d", f.store, i)), rng: rand.New(rand.NewPCG(f.seed, uint64(i))), totals: newTotals(f.store)}
-			err := c.run()
-			if err != nil {
-				err = fmt.Errorf("%s: %w", c.dir, err)
-			}
-			collect(c.totals, err)
-		})
-	}
-	if f.pg != nil {
-		killed, err := f.pg.torment(f.more, rand.New(rand.NewPCG(f.seed, 1<<32)))
-		collect(&totals{Servers: killed}, err)
-	}
-	all.Wait()
-	sum.Took = time.Since(began)
-	return sum, errors.Join(errs...)
-}
 
 // campaign is one file or database, and one process after another.
 type campaign struct {
@@ -142,6 +33,8 @@ type campaign struct {
 	seen    map[string]string // answers that callers saw
 	keys    []int
 	turning bool // a rotation was begun
+	items   bool // something was put
+	flight  bool // a message was under way at the last death
 	rx      *rxCases
 }
 
@@ -153,13 +46,12 @@ func (c *campaign) run() (err error) {
 	if c.pg != nil {
 		c.dsn, c.schema = c.pg.dsn, fmt.Sprintf("campaign%d", c.no)
 	}
-	for c.more() {
+	for more := true; more; {
 		for range c.round {
-			if !c.more() {
-				break
-			}
-			if err := c.crash(); err != nil {
+			if more, err = c.crash(); err != nil {
 				return err
+			} else if !more {
+				break
 			}
 		}
 		if err := c.check(); err != nil {
@@ -169,33 +61,75 @@ func (c *campaign) run() (err error) {
 	return nil
 }
 
-// crash lets one child run and die.
-func (c *campaign) crash() error {
-	pt := c.deal(c.rng)
+// further lets people prescribe more, with nobody killed.
+func (c *campaign) further() error {
+	c.n += c.rx.more(c.rng)
+	return c.check()
+}
+
+// at tells where an error was.
+func (c *campaign) at(err error) error {
+	if err != nil {
+		err = fmt.Errorf("%s: %w", c.dir, err)
+	}
+	return err
+}
+
+// crash lets one child run and die; false = all places to die at are taken.
+func (c *campaign) crash() (more bool, err error) {
+	has, err := c.has()
+	if err != nil {
+		return false, err
+	}
+	pt, ok := c.deal(c.rng, has)
+	if !ok {
+		return false, nil
+	}
 	if c.rx != nil {
 		c.n += c.rx.more(c.rng)
 	} else {
-		c.refs(pt)
+		c.refs(pt.point)
 	}
 	pl := c.plan(pt)
 	beside := c.beside(pl)
 	killed, err := c.spawn(pl)
 	if err := errors.Join(err, beside()); err != nil {
-		return err
+		return false, err
 	}
 	if c.dealt(pt, killed); killed {
 		c.Crashes[pt.name]++
+		c.items = c.items || pt.needs() >= needItem || slices.Contains(flying, pt.name) || pt.name == "put.after" || pt.name == "ack.before"
+		c.flight = c.flight && pt.name != "resolve.recorded" || slices.Contains(flying, pt.name)
 	} else {
 		c.Spared++
+		c.items, c.flight = true, false
 	}
 	if c.store == pgStore {
-		return nil
+		return true, nil
 	}
 	what, err := tear(c.dir)
 	if what != "" {
 		c.Torn[what]++
 	}
-	return err
+	return true, err
+}
+
+// has tells what the store of the campaign is ready for.
+func (c *campaign) has() (has need, err error) {
+	if c.items {
+		has |= needItem
+	}
+	if c.flight {
+		has |= needFlight
+	}
+	if c.store == pgStore {
+		return has, nil
+	}
+	full, err := replayable(c.dir)
+	if full {
+		has |= needJournal
+	}
+	return has, err
 }
 
 // refs makes what the callers of the next child are to put.
@@ -212,8 +146,14 @@ func (c *campaign) refs(pt point) {
 }
 
 // plan is how the next child dies.
-func (c *campaign) plan(pt point) plan {
+func (c *campaign) plan(pt card) plan {
 	pl := plan{Point: pt.name, Hit: 1 + c.rng.IntN(pt.hits), For: 3000}
+	if c.batch { // at a passage that is sure to come, however long it takes
+		pl.Hit, pl.For = 1+c.rng.IntN(max(1, pt.hits/3)), 20_000
+	}
+	if pt.setup {
+		pl.Hit = 1
+	}
 	switch {
 	case strings.HasSuffix(pt.name, ".during"):
 		pl.Point, pl.Within = strings.TrimSuffix(pt.name, "during")+"before", 1+c.rng.IntN(1500)
@@ -257,12 +197,17 @@ func (c *campaign) spawn(pl plan) (killed bool, err error) {
 	if c.rx != nil {
 		pl.Rx = &rxPlan{Tasks: c.rx.tasks(pl.Finish), Careless: c.careless}
 	}
-	for {
+	for starved := 0; ; {
 		calm := c.pg.calm()
 		killed, err := c.once(pl)
 		switch {
 		case err == nil:
 			return killed, nil
+		case errors.Is(err, errUnfinished) && !c.batch && starved < 2:
+			starved++
+			c.Starved++
+			pl = c.again(pl)
+			continue
 		case c.pg.same(calm) && !errors.Is(err, errNoServer):
 			return false, err
 		case c.Excused > 100+c.n:
@@ -270,11 +215,19 @@ func (c *campaign) spawn(pl plan) (killed bool, err error) {
 		}
 		c.Excused++
 		// The server went away under the child, or is overloaded: it is to be tried again.
-		pl.Refs, pl.Keys = c.open, c.keys
-		if !pl.Finish {
+		if pl = c.again(pl); !pl.Finish {
 			return false, nil
 		}
 	}
+}
+
+// again is a plan for another child with what is still open.
+func (c *campaign) again(pl plan) plan {
+	pl.Refs, pl.Keys = c.open, c.keys
+	if c.rx != nil {
+		pl.Rx = &rxPlan{Tasks: c.rx.tasks(pl.Finish), Careless: c.careless}
+	}
+	return pl
 }
 
 func (c *campaign) once(pl plan) (killed bool, err error) {
@@ -296,7 +249,10 @@ func (c *campaign) once(pl plan) (killed bool, err error) {
 		said.rx = &rxAccount{}
 	}
 	if herr := c.hear(out.Bytes(), said); herr != nil {
-		if c.pg != nil && cmd.ProcessState.ExitCode() == exitNoServer {
+		switch code := cmd.ProcessState.ExitCode(); {
+		case code == exitUnfinished:
+			herr = fmt.Errorf("%w: %w", errUnfinished, herr)
+		case c.pg != nil && code == exitNoServer:
 			herr = fmt.Errorf("%w: %w", errNoServer, herr)
 		}
 		return false, herr
@@ -313,7 +269,10 @@ func (c *campaign) once(pl plan) (killed bool, err error) {
 	return false, nil
 }
 
-var errNoServer = errors.New("no server")
+var (
+	errNoServer   = errors.New("no server")
+	errUnfinished = errors.New("not finished in time") // by a child that nobody killed
+)
 
 func clip(s string) string { return s[max(0, len(s)-3000):] }
 
@@ -358,7 +317,7 @@ func (c *campaign) hear(out []byte, said account) error {
 
 // check finishes the work with nobody killed, and counts.
 func (c *campaign) check() error {
-	_, err := c.spawn(plan{Finish: true})
+	_, err := c.spawn(plan{Finish: true, Hold: c.batch})
 	return err
 }
 

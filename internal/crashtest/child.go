@@ -41,7 +41,7 @@ type plan struct {
 	Finish  bool     `json:"finish,omitempty"` // work until nothing is left, then report everything
 	For     int      `json:"for"`              // milliseconds of work at most, unless Finish
 	Node    bool     `json:"node,omitempty"`   // work until the input ends
-	Hold    bool     `json:"hold,omitempty"`   // a node: hold the first message until it has expired
+	Hold    bool     `json:"hold,omitempty"`   // hold the first message until it has expired
 	Rx      *rxPlan  `json:"rx,omitempty"`     // prescribe and dispense instead of putting Refs
 }
 
@@ -73,7 +73,10 @@ func child() int {
 	}
 	if err := w.work(context.Background()); err != nil {
 		w.tell(report{What: "fatal", Text: err.Error()})
-		if noServer(err) {
+		switch {
+		case errors.Is(err, errUnfinished):
+			return exitUnfinished
+		case noServer(err):
 			return exitNoServer
 		}
 		return 3
@@ -81,8 +84,10 @@ func child() int {
 	return 0
 }
 
-// exitNoServer is how a child ends that found no database server, or one that had no time for it.
-const exitNoServer = 4
+const (
+	exitNoServer   = 4 // a child found no database server, or one that had no time for it
+	exitUnfinished = 5 // a child could not do all in time
+)
 
 func noServer(err error) bool {
 	_, dialled := errors.AsType[*pgconn.ConnectError](err)
@@ -166,8 +171,11 @@ func (w *worker) box(ctx context.Context, b *back) (*outbox.Box, error) {
 		return nil, err
 	}
 	grace := -time.Nanosecond
-	if c.hold = sometimes(10); w.Node {
-		c.hold, grace = w.holdOnce(), lease
+	if c.hold = sometimes(10); w.Node || w.Hold {
+		c.hold = w.holdOnce()
+	}
+	if w.Node {
+		grace = lease
 		if err := known.login(ctx, b.tokens); err != nil {
 			return nil, err
 		}
@@ -226,13 +234,13 @@ func (w *worker) use(ctx context.Context, box *outbox.Box) error {
 		return err
 	}
 	if work.Err() != nil {
-		return fmt.Errorf("the work was not finished within %v", limit)
+		return fmt.Errorf("%w: %v", errUnfinished, limit)
 	}
 	return w.account(ctx, box)
 }
 
 // finishLimit bounds the end of the work, with nobody killed, on a machine that is busy.
-const finishLimit = 2 * time.Minute
+const finishLimit = 5 * time.Minute
 
 // put plays the callers: those in a hurry and those who are not.
 func (w *worker) put(ctx, work context.Context, box *outbox.Box) error {

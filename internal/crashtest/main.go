@@ -81,7 +81,7 @@ func run(store, dir, page string, n, parallel int, seed uint64) (err error) {
 // campaigns kills n children and prints what was seen. server is that of pgStore.
 func campaigns(out io.Writer, store string, server *pgtest.Server, dir string, n, parallel int, seed uint64) (*totals, behaved, error) {
 	if store == rxStore {
-		return prescriptions(out, dir, n, parallel, seed, badPrescribing, false)
+		return prescriptions(out, dir, &fleet{seed: seed}, n, parallel, badPrescribing)
 	}
 	p, err := newPlatform(dir, seed, 1)
 	if err != nil {
@@ -111,9 +111,9 @@ func campaigns(out io.Writer, store string, server *pgtest.Server, dir string, n
 	return t, b, err
 }
 
-// prescriptions is campaigns with Recip-e instead of an application.
-func prescriptions(out io.Writer, dir string, n, parallel int, seed uint64, faults string, careless bool) (*totals, behaved, error) {
-	p, err := newPlatform(dir, seed, 1)
+// prescriptions is campaigns with Recip-e instead of an application; f says what is special about them.
+func prescriptions(out io.Writer, dir string, f *fleet, n, parallel int, faults string) (*totals, behaved, error) {
+	p, err := newPlatform(dir, f.seed, 1)
 	if err != nil {
 		return nil, behaved{}, err
 	}
@@ -132,12 +132,12 @@ func prescriptions(out io.Writer, dir string, n, parallel int, seed uint64, faul
 	if err := p.misprescribe(faults); err != nil {
 		return nil, behaved{}, err
 	}
-	f := &fleet{store: rxStore, dir: dir, p: p, seed: seed, careless: careless}
+	f.store, f.dir, f.p = rxStore, dir, p
 	t, err := f.run(n, min(parallel, maxRxCampaigns))
 	b := p.behavedRx()
 	t.print(out)
 	b.print(out)
-	fmt.Fprintf(out, "seed %d, %s\n", seed, time.Now().Format(time.DateOnly))
+	fmt.Fprintf(out, "seed %d, %s\n", f.seed, time.Now().Format(time.DateOnly))
 	if err == nil {
 		err = rxVerdict(t, b, n)
 	}
@@ -164,7 +164,7 @@ func rxVerdict(t *totals, b behaved, n int) error {
 	if b.Dropped == 0 || b.Late == 0 {
 		errs = append(errs, errors.New("the sandbox did not misbehave as it should"))
 	}
-	if r := t.Rx; r.Electronic == 0 || r.Paper == 0 || r.Unsure == 0 || r.Archived == 0 || r.Revoked == 0 {
+	if !t.Rx.everything() {
 		errs = append(errs, errors.New("not everything happened that should be seen"))
 	}
 	if b.Tokens != 2 {

@@ -39,7 +39,7 @@ func (known *world) login(ctx context.Context, tokens sts.Store) error {
 	return nil
 }
 
-// holdOnce holds the first message of a node that is asked to, and says so.
+// holdOnce holds the first message of a child that is asked to, and says so.
 func (w *worker) holdOnce() func(put) bool {
 	var once sync.Once
 	return func(p put) (held bool) {

@@ -95,7 +95,7 @@ func (t *totals) block(b behaved, seed uint64) string {
 func (t *totals) deaths(w *bytes.Buffer) {
 	fmt.Fprintf(w, "\nProcesses killed by point: ")
 	var at []string
-	for _, p := range pointsOf(t.Store) {
+	for _, p := range t.points {
 		at = append(at, fmt.Sprintf("%s %d", p.name, t.Crashes[p.name]))
 	}
 	for _, k := range slices.Sorted(maps.Keys(t.Torn)) {

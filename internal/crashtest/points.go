@@ -87,6 +87,39 @@ var points = []point{
 	{"postgres.migrate.after", 1, pgStore},
 }
 
+// need is what a store must have in it so that a child which works on it comes to a point, the rarest the highest.
+type need uint8
+
+const (
+	needItem    need = 1 << iota // something was put
+	needFlight                   // a message was under way when a child died, and none has looked at it since
+	needJournal                  // something is in the journal when the file is opened
+)
+
+// needs tells what must be there before a child can come to a point; 0 = nothing.
+func (p point) needs() need {
+	switch {
+	case strings.HasPrefix(p.name, "replay."):
+		return needJournal
+	case strings.HasPrefix(p.name, "lapse."), strings.HasPrefix(p.name, "resolve."):
+		return needFlight
+	case strings.HasPrefix(p.name, "compact."), p.name == "rotate.item":
+		return needItem
+	}
+	return 0
+}
+
+// setup is a point at which a death leaves behind what is needed.
+func (n need) setup() point {
+	name := map[need]string{needItem: "put.after", needFlight: "send.written", needJournal: "journal.after"}[n]
+	return points[slices.IndexFunc(points, func(p point) bool { return p.name == name })]
+}
+
+// flying are the points at which a death leaves a message under way.
+var flying = []string{
+	"begin.written", "send.connected", "send.written", "send.answered", "send.after", "record.before", "lapse.before", "resolve.before", "resolve.after",
+}
+
 // pointsOf are those that a store has.
 func pointsOf(store string) []point {
 	all := slices.Clone(points)

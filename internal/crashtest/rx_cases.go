@@ -25,6 +25,11 @@ type rxTotals struct {
 	Revoked    int // told to be revoked, and so
 }
 
+// everything tells whether each thing happened that should be seen.
+func (r *rxTotals) everything() bool {
+	return r.Electronic > 0 && r.Paper > 0 && r.Unsure > 0 && r.Archived > 0 && r.Revoked > 0
+}
+
 func (r *rxTotals) print(w io.Writer) {
 	fmt.Fprintf(w, "  electronic %d, paper %d, unsure in between %d times; archived %d, revoked %d\n", r.Electronic, r.Paper, r.Unsure, r.Archived, r.Revoked)
 	fmt.Fprintf(w, "  paper and electronic %d, neither %d, ghosts %d\n", r.Both, r.Neither, r.Ghosts)
@@ -95,6 +100,9 @@ func patientOf(no, n int) (identity.SSIN, error) {
 	return identity.NewSSIN(1910+no%maxRxCampaigns, 1+g%12, 1+g/12%28, 1+g/336%900)
 }
 
+// seconds are what becomes of prescriptions, in turn.
+var seconds = []string{taskDispense, taskRevoke, taskDeliver, taskDispense, ""}
+
 // more adds what the next child is asked for and returns how many there are.
 func (r *rxCases) more(rng *rand.Rand) int {
 	n := 2 + rng.IntN(2)
@@ -108,7 +116,7 @@ func (r *rxCases) more(rng *rand.Rand) int {
 			What: taskCreate, Ref: fmt.Sprintf("%03d%06d", r.no, i), Patient: patient.Reveal(),
 			Until: r.today.AddDate(0, 0, 30+i%rxPerPatient).Format(time.DateOnly),
 		}}
-		k.second = []string{taskDispense, taskDispense, taskDeliver, taskRevoke, ""}[rng.IntN(5)]
+		k.second = seconds[i%len(seconds)]
 		r.all, r.byRef[k.Ref] = append(r.all, k), k
 	}
 	return n

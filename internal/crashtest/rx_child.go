@@ -78,7 +78,7 @@ func (d *rxDesk) work(ctx context.Context) error {
 		return err
 	}
 	if work.Err() != nil {
-		return fmt.Errorf("the work was not finished within %v, left %s", limit, d.left(ctx))
+		return fmt.Errorf("%w: %v, left %s", errUnfinished, limit, d.left(ctx))
 	}
 	return d.account(ctx)
 }

@@ -15,7 +15,7 @@ func TestPrescriptions(t *testing.T) {
 		t.Skip("kills processes for a while")
 	}
 	t.Parallel()
-	if _, _, err := prescriptions(t.Output(), t.TempDir(), 42, 14, uint64(time.Now().UnixNano()), badPrescribing, false); err != nil {
+	if _, _, err := prescriptions(t.Output(), t.TempDir(), &fleet{seed: uint64(time.Now().UnixNano())}, 0, 6, badPrescribing); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -27,7 +27,10 @@ func TestCarelessIsFound(t *testing.T) {
 		t.Skip("kills processes for a while")
 	}
 	t.Parallel()
-	sum, _, err := prescriptions(t.Output(), t.TempDir(), 6, 2, 1, "recipe-presc 0 to_end lost_ack p=0.6\nrecipe-direct 0 to_end lost_ack p=0.6", true)
+	f := &fleet{seed: 1, careless: true, points: slices.DeleteFunc(pointsOf(rxStore), func(p point) bool {
+		return !slices.Contains([]string{"send.written", "send.answered", "record.after"}, p.name)
+	})}
+	sum, _, err := prescriptions(t.Output(), t.TempDir(), f, 0, 2, "recipe-presc 0 to_end lost_ack p=0.6\nrecipe-direct 0 to_end lost_ack p=0.6")
 	if err == nil || sum.Doubled+sum.Rx.Both+sum.Rx.Ghosts == 0 {
 		t.Errorf("doubled %d, both %d, ghosts %d: %v", sum.Doubled, sum.Rx.Both, sum.Rx.Ghosts, err)
 	}

@@ -7,6 +7,9 @@ import (
 	"hash/fnv"
 	"os"
 	"path/filepath"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
 )
 
 // metaPage is what we know of a bbolt meta page: 16 bytes of page header, then magic, version, page
@@ -147,6 +150,28 @@ func journalEnd(dir string) (gen, end uint64) {
 		off += (n + 7) &^ 7
 	}
 	return gen, uint64(off)
+}
+
+// replayable tells whether an opener of the file would find something in its journal.
+func replayable(dir string) (bool, error) {
+	journal, end := journalEnd(dir)
+	if end == 0 {
+		return false, nil
+	}
+	db, err := bolt.Open(filepath.Join(dir, "box.db"), 0o600, &bolt.Options{ReadOnly: true, Timeout: 5 * time.Second})
+	if err != nil {
+		return false, err
+	}
+	var gen uint64
+	err = db.View(func(tx *bolt.Tx) error {
+		if m := tx.Bucket([]byte("meta")); m != nil {
+			if v := m.Get([]byte("generation")); len(v) == 8 {
+				gen = binary.BigEndian.Uint64(v)
+			}
+		}
+		return nil
+	})
+	return gen == journal, errors.Join(err, db.Close())
 }
 
 // tearJournal spoils the second half of the record that was being written.

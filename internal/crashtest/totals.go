@@ -24,12 +24,14 @@ type totals struct {
 	Checks   int
 	Excused  int // children that could not work because their server was down
 	Spared   int // children that did not come to their point
+	Starved  int // children that could not finish the work in time, and were followed by others
 	Took     time.Duration
 	Rx       rxTotals // of rxStore
+	points   []point
 }
 
 func newTotals(store string) *totals {
-	return &totals{Store: store, Crashes: map[string]int{}, Torn: map[string]int{}, Servers: map[string]int{}}
+	return &totals{Store: store, Crashes: map[string]int{}, Torn: map[string]int{}, Servers: map[string]int{}, points: pointsOf(store)}
 }
 
 func (r *totals) add(o *totals) {
@@ -49,6 +51,7 @@ func (r *totals) add(o *totals) {
 		{&r.Checks, &o.Checks},
 		{&r.Excused, &o.Excused},
 		{&r.Spared, &o.Spared},
+		{&r.Starved, &o.Starved},
 		{&r.Rx.Electronic, &o.Rx.Electronic},
 		{&r.Rx.Paper, &o.Rx.Paper},
 		{&r.Rx.Both, &o.Rx.Both},
@@ -71,7 +74,7 @@ func (r *totals) crashes() (n int) {
 
 // missing lists the points at which nobody died.
 func (r *totals) missing() (out []string) {
-	for _, p := range pointsOf(r.Store) {
+	for _, p := range r.points {
 		if r.Crashes[p.name] == 0 {
 			out = append(out, p.name)
 		}
@@ -86,7 +89,7 @@ func (r *totals) good() bool {
 
 func (r *totals) print(w io.Writer) {
 	fmt.Fprintf(w, "store %s\n", r.Store)
-	for _, p := range pointsOf(r.Store) {
+	for _, p := range r.points {
 		fmt.Fprintf(w, "  %-24s %6d\n", p.name, r.Crashes[p.name])
 	}
 	for _, m := range []map[string]int{r.Torn, r.Servers} {
@@ -94,8 +97,8 @@ func (r *totals) print(w io.Writer) {
 			fmt.Fprintf(w, "  %-24s %6d\n", k, m[k])
 		}
 	}
-	fmt.Fprintf(w, "  crashes %d in %v; %d children did not come to their point, %d found no server\n",
-		r.crashes(), r.Took.Round(time.Second), r.Spared, r.Excused)
+	fmt.Fprintf(w, "  crashes %d in %v; %d children did not come to their point, %d had not enough time to finish, %d found no server\n",
+		r.crashes(), r.Took.Round(time.Second), r.Spared, r.Starved, r.Excused)
 	fmt.Fprintf(w, "  everything counted %d times: items %d, told of %d, answers seen %d, effects %d\n", r.Checks, r.Refs, r.Told, r.Seen, r.Effects)
 	fmt.Fprintf(w, "  lost %d, doubled %d, out of order %d\n", r.Lost, r.Doubled, r.Disorder)
 	if r.Store == rxStore {
