@@ -118,6 +118,7 @@ func TestIndexesServeEveryQuestion(t *testing.T) {
 		"SELECT id, kind, ehealth.rank(priority), due FROM ehealth.item WHERE line = gen_random_uuid() AND state BETWEEN 2 AND 5 ORDER BY seq LIMIT 1",
 		"SELECT id FROM ehealth.item WHERE state <= 3 AND expires <> 0 AND expires <= 7 ORDER BY expires, id LIMIT 101",
 		"SELECT id FROM ehealth.item WHERE NOT (state BETWEEN 2 AND 5) AND state = 6 AND changed < 500 AND (changed, id) > (10, gen_random_uuid()) ORDER BY changed, id LIMIT 101",
+		"SELECT id FROM ehealth.item WHERE id = ANY(ARRAY(SELECT gen_random_uuid() FROM generate_series(1, 39)))",
 		"SELECT id FROM ehealth.answer WHERE expires < 7 ORDER BY expires LIMIT 1000",
 	} {
 		rows, err := c.Query(t.Context(), "EXPLAIN "+q)
@@ -156,6 +157,9 @@ func TestIndexesServeEveryQuestion(t *testing.T) {
 			t.Fatal(err)
 		}
 		insert(t, s, entry(i, byte(i)))
+		if es, err := s.Headers(t.Context(), make([]outbox.ID, 39)); err != nil || len(es) != 0 {
+			t.Fatalf("%d headers: %v", len(es), err)
+		}
 	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
@@ -202,6 +206,31 @@ func BenchmarkClaimAmongAMillion(b *testing.B) {
 	b.Run("check", func(b *testing.B) {
 		for b.Loop() {
 			if err := s.Check(context.Background()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// BenchmarkShow looks for the 39 names that a prescription could have, none of which is there: one after another, and all at once.
+func BenchmarkShow(b *testing.B) {
+	box := startNodeWith(b, pgtest.DSN(b), 2).box
+	ids := make([]outbox.ID, 39)
+	for i := range ids {
+		ids[i] = box.ID("app.write", rand.Text())
+	}
+	b.Run("one by one", func(b *testing.B) {
+		for b.Loop() {
+			for _, id := range ids {
+				if _, err := box.Show(b.Context(), id); !errors.Is(err, outbox.ErrNotFound) {
+					b.Fatal(err)
+				}
+			}
+		}
+	})
+	b.Run("at once", func(b *testing.B) {
+		for b.Loop() {
+			if views, err := box.ShowAll(b.Context(), ids...); err != nil || len(views) != 0 {
 				b.Fatal(err)
 			}
 		}

@@ -219,6 +219,9 @@ func TestSharedConnectionsStayOpen(t *testing.T) {
 		if err := s.Swap(t.Context(), e, outbox.Guard{Lease: &got.Lease, Release: true}); err != nil {
 			t.Fatalf("%s: %v", mode, err)
 		}
+		if es, err := s.Headers(t.Context(), []outbox.ID{{9}, e.ID}); err != nil || len(es) != 1 || es[0].Rev != 2 {
+			t.Fatalf("%s: %d headers: %v", mode, len(es), err)
+		}
 		if p, err := s.List(t.Context(), outbox.Query{State: outbox.Parked, Before: time.Now()}); err != nil || len(p.Entries) != 1 {
 			t.Fatalf("%s: %v", mode, err)
 		}

@@ -235,16 +235,13 @@ func (s *Outbox) mine(ctx context.Context, conn *pgx.Conn, e *outbox.Entry, c *o
 
 // Load implements [outbox.Store].
 func (s *Outbox) Load(ctx context.Context, id outbox.ID) (e outbox.Entry, err error) {
-	load := func(q querier) error {
+	err = s.run(ctx, "Load", false, 0, func(c *pgx.Conn) error {
 		var r row
-		err := q.QueryRow(ctx, s.d.sql("SELECT "+whole+" FROM @.item WHERE id = $1"), uuid(id)).Scan(r.targets(true)...)
+		err := c.QueryRow(ctx, s.d.sql("SELECT "+whole+" FROM @.item WHERE id = $1"), uuid(id)).Scan(r.targets(true)...)
 		e = r.entry()
 		return noRows(err)
-	}
-	if j := joinFrom(ctx); j != nil {
-		return s.loadJoined(j, load, &e)
-	}
-	if err := s.run(ctx, "Load", false, 0, func(c *pgx.Conn) error { return load(c) }); err != nil {
+	})
+	if err != nil {
 		return outbox.Entry{ID: id}, err
 	}
 	return e, nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/ehealth-continuity/ehealth/resilience/outbox"
 )
@@ -116,6 +117,62 @@ func (s *Outbox) List(ctx context.Context, q outbox.Query) (outbox.Page, error) 
 		p.More = l.place(&p.Entries[limit-1])
 	}
 	return p, nil
+}
+
+// Headers implements [outbox.Store]. It is one statement, and so sees one moment.
+func (s *Outbox) Headers(ctx context.Context, ids []outbox.ID) (out []outbox.Entry, err error) {
+	if len(ids) > outbox.MaxHeaders {
+		return nil, fmt.Errorf("%w: more than %d ids", outbox.ErrInvalid, outbox.MaxHeaders)
+	}
+	asked := make([]pgtype.UUID, len(ids))
+	for i, id := range ids {
+		asked[i] = uuid(id)
+	}
+	read := func(q lister) error {
+		rows, err := q.Query(ctx, s.d.sql("SELECT "+header+" FROM @.item WHERE id = ANY($1)"), asked)
+		if err != nil {
+			return err
+		}
+		out, err = inOrder(rows, ids)
+		return err
+	}
+	if j := joinFrom(ctx); j != nil {
+		err = s.readJoined(j, read)
+	} else {
+		err = s.run(ctx, "Headers", false, 0, func(c *pgx.Conn) error { return read(c) })
+	}
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// lister is a connection or a transaction.
+type lister interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// inOrder reads headers that come in any order.
+func inOrder(rows pgx.Rows, ids []outbox.ID) ([]outbox.Entry, error) {
+	defer rows.Close()
+	found := map[outbox.ID]outbox.Entry{}
+	for rows.Next() {
+		var r row
+		if err := rows.Scan(r.targets(false)...); err != nil {
+			return nil, err
+		}
+		found[r.id] = r.entry()
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	out := make([]outbox.Entry, 0, len(found))
+	for _, id := range ids {
+		if e, ok := found[id]; ok {
+			out = append(out, e)
+		}
+	}
+	return out, nil
 }
 
 // Count implements [outbox.Store]. It reads an index of all items: a fifth of a second per million.

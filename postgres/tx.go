@@ -108,16 +108,13 @@ func (s *Outbox) join(ctx context.Context, j *joined, e outbox.Entry) (outbox.In
 	return outbox.Inserted{}, nil
 }
 
-// loadJoined is Load in the caller's transaction, which may hold the item already.
-func (s *Outbox) loadJoined(j *joined, load func(querier) error, e *outbox.Entry) (outbox.Entry, error) {
+// readJoined reads in the caller's transaction, which may hold the item already.
+func (s *Outbox) readJoined(j *joined, read func(lister) error) error {
 	if j.probing {
 		j.schema = s.d
-		return outbox.Entry{}, outbox.ErrNotFound
+		return nil
 	}
-	if err := load(j.tx); err != nil {
-		return outbox.Entry{}, wrap("PutTx", false, err)
-	}
-	return *e, nil
+	return wrap("PutTx", false, read(j.tx))
 }
 
 func randomName() string { return rand.Text() }

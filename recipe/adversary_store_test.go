@@ -2,7 +2,6 @@ package recipe_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -18,25 +17,17 @@ import (
 type sick struct {
 	outbox.Store
 
-	mu            sync.Mutex
-	calls, misses int
-	from          int  // 0 = never
-	once          bool // only that one
-	does          bool // a write is carried out, and the answer lost
+	mu    sync.Mutex
+	calls int
+	from  int  // 0 = never
+	once  bool // only that one
+	does  bool // a write is carried out, and the answer lost
 }
 
 func (s *sick) fall(from int, once, does bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.calls, s.misses, s.from, s.once, s.does = 0, 0, from, once, does
-}
-
-// looked tells that so many items were looked for in vain that one more shows nothing new.
-func (s *sick) looked() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.misses++
-	return s.misses > 3
+	s.calls, s.from, s.once, s.does = 0, from, once, does
 }
 
 // fails tells what becomes of a call: nothing, an error, or an error although it is carried out.
@@ -65,14 +56,17 @@ func (s *sick) Insert(ctx context.Context, e outbox.Entry, c *outbox.Claim) (out
 }
 
 func (s *sick) Load(ctx context.Context, id outbox.ID) (outbox.Entry, error) {
-	e, err := s.Store.Load(ctx, id)
-	if errors.Is(err, outbox.ErrNotFound) && s.looked() {
-		return e, err
-	}
 	if _, err := s.fails(); err != nil {
 		return outbox.Entry{}, err
 	}
-	return e, err
+	return s.Store.Load(ctx, id)
+}
+
+func (s *sick) Headers(ctx context.Context, ids []outbox.ID) ([]outbox.Entry, error) {
+	if _, err := s.fails(); err != nil {
+		return nil, err
+	}
+	return s.Store.Headers(ctx, ids)
 }
 
 func (s *sick) Swap(ctx context.Context, e outbox.Entry, g outbox.Guard) error {
@@ -112,7 +106,10 @@ func sicken(s *surgery) *sick {
 func TestSickDisk(t *testing.T) {
 	const down = "recipe-presc 0 to_end refuse\nrecipe-direct 0 to_end refuse"
 	for mode, name := range []string{"for good", "once", "once, and it was done"} {
-		for from := 1; from <= 12; from++ { // a create takes eleven calls
+		for from := 1; from <= 12; from++ {
+			if from > 8 && from%3 != 0 { // a create takes eight calls; one that is taken back, below, takes more
+				continue
+			}
 			if mode == 0 && from%3 != 1 { // the same as once, most often
 				continue
 			}

@@ -151,6 +151,13 @@ func (s *stuck) Load(ctx context.Context, id outbox.ID) (outbox.Entry, error) {
 	return s.Store.Load(ctx, id)
 }
 
+func (s *stuck) Headers(ctx context.Context, ids []outbox.ID) ([]outbox.Entry, error) {
+	if err := s.wait(ctx); err != nil {
+		return nil, err
+	}
+	return s.Store.Headers(ctx, ids)
+}
+
 func (s *stuck) Swap(ctx context.Context, e outbox.Entry, g outbox.Guard) error {
 	if err := s.wait(ctx); err != nil {
 		return err

@@ -119,6 +119,13 @@ func (f *frail) Load(ctx context.Context, id outbox.ID) (outbox.Entry, error) {
 	return f.Store.Load(ctx, id)
 }
 
+func (f *frail) Headers(ctx context.Context, ids []outbox.ID) ([]outbox.Entry, error) {
+	if err := f.hit(f.loads); err != nil {
+		return nil, err
+	}
+	return f.Store.Headers(ctx, ids)
+}
+
 func (f *frail) Swap(ctx context.Context, e outbox.Entry, g outbox.Guard) error {
 	if err := f.hit(f.writes); err != nil {
 		return err

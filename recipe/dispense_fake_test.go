@@ -398,6 +398,13 @@ func (m *mortal) Load(ctx context.Context, id outbox.ID) (outbox.Entry, error) {
 	return m.Store.Load(ctx, id)
 }
 
+func (m *mortal) Headers(ctx context.Context, ids []outbox.ID) ([]outbox.Entry, error) {
+	if err := m.alive(); err != nil {
+		return nil, err
+	}
+	return m.Store.Headers(ctx, ids)
+}
+
 func (m *mortal) Swap(ctx context.Context, e outbox.Entry, g outbox.Guard) error {
 	if err := m.alive(); err != nil {
 		return err

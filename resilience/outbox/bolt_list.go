@@ -20,6 +20,26 @@ func (s *Bolt) List(_ context.Context, q Query) (p Page, err error) {
 	return p, err
 }
 
+// Headers implements [Store].
+func (s *Bolt) Headers(_ context.Context, ids []ID) (out []Entry, err error) {
+	if len(ids) > MaxHeaders {
+		return nil, errTooMany
+	}
+	err = s.read(func(t *boltTx) error {
+		out = make([]Entry, 0, len(ids))
+		for _, id := range ids {
+			e, err := t.entry(id)
+			if errors.Is(err, ErrNotFound) {
+				continue
+			}
+			// A header that cannot be read comes with its id: opening it will tell.
+			out = append(out, e)
+		}
+		return nil
+	})
+	return out, err
+}
+
 // listed tells how one kind of list walks the file.
 type listed struct {
 	bucket []byte

@@ -330,12 +330,28 @@ func (b *Box) put(ctx context.Context, it Item, c *Claim) (*record, *Lease, erro
 	return r, nil, nil
 }
 
-// read loads and opens one record, whole. A damaged one is set aside.
+// read opens one record without its contents, which may be some megabytes. A damaged one is set aside.
 func (b *Box) read(ctx context.Context, id ID) (*record, error) {
+	es, err := b.store.Headers(ctx, []ID{id})
+	switch {
+	case err != nil:
+		return nil, err
+	case len(es) == 0:
+		return nil, ErrNotFound
+	}
+	return b.opened(ctx, es[0])
+}
+
+// readWhole opens one record with its contents, still sealed. A damaged one is set aside.
+func (b *Box) readWhole(ctx context.Context, id ID) (*record, error) {
 	e, err := b.store.Load(ctx, id)
 	if err != nil {
 		return nil, b.aside(ctx, e, err)
 	}
+	return b.opened(ctx, e)
+}
+
+func (b *Box) opened(ctx context.Context, e Entry) (*record, error) {
 	r, err := b.keys.decode(e)
 	if err != nil {
 		return nil, b.aside(ctx, e, err)

@@ -194,8 +194,11 @@ func (b *Box) result(ctx context.Context, r *record, cause error, before bool) (
 	return nil, &StateError{ID: r.ID, State: r.State, Pending: r.Pending, Err: cause}
 }
 
-// answer reads the stored answer: what the caller sees is what is on disk.
+// answer is the stored answer: what the caller sees is what is on disk.
 func (b *Box) answer(ctx context.Context, r *record) (Answer, error) {
+	if r.Answer != nil { // it was read with the record, and an answer does not change
+		return b.keys.part(bucketAnswer, r.ID, r.Answer)
+	}
 	e, err := b.store.Load(ctx, r.ID)
 	if err != nil {
 		return nil, err

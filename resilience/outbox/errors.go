@@ -145,6 +145,8 @@ func (e *LockedError) SafeError() string { return e.Error() }
 // Is matches ErrLocked.
 func (e *LockedError) Is(target error) bool { return target == ErrLocked }
 
+var errTooMany = fmt.Errorf("%w: more than %d ids", ErrInvalid, MaxHeaders)
+
 func describe(what error, id ID, cause error) string {
 	return what.Error() + " (item " + id.String() + ")" + safeCause(cause)
 }

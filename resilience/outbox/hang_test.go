@@ -47,6 +47,13 @@ func (h *hanging) Load(ctx context.Context, id outbox.ID) (outbox.Entry, error) 
 	return h.Store.Load(ctx, id)
 }
 
+func (h *hanging) Headers(ctx context.Context, ids []outbox.ID) ([]outbox.Entry, error) {
+	if err := h.wait(ctx); err != nil {
+		return nil, err
+	}
+	return h.Store.Headers(ctx, ids)
+}
+
 func (h *hanging) Swap(ctx context.Context, e outbox.Entry, g outbox.Guard) error {
 	if err := h.wait(ctx); err != nil {
 		return err

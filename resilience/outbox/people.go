@@ -109,11 +109,46 @@ func (b *Box) Stats(ctx context.Context) (Counts, error) {
 
 // Show returns one item without its contents.
 func (b *Box) Show(ctx context.Context, id ID) (View, error) {
-	r, err := b.look(ctx, id)
+	done, err := b.enter()
+	if err != nil {
+		return View{}, err
+	}
+	defer done()
+	r, err := b.read(ctx, id)
 	if err != nil {
 		return View{}, err
 	}
 	return r.view(), nil
+}
+
+// ShowAll is [Box.Show] of several items, at most [MaxHeaders], in one read of the store. They are as
+// they were at one moment: what was put before another one changed is there when that change is seen.
+// Those that are not there are left out. When one cannot be opened there is an error and no view;
+// damaged ones are set aside, as Show does.
+func (b *Box) ShowAll(ctx context.Context, ids ...ID) (map[ID]View, error) {
+	done, err := b.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	es, err := b.store.Headers(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[ID]View, len(es))
+	var bad []error
+	for _, e := range es {
+		r, err := b.opened(ctx, e)
+		if err != nil {
+			bad = append(bad, err)
+			continue
+		}
+		out[e.ID] = r.view()
+	}
+	if err := errors.Join(bad...); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 func (b *Box) look(ctx context.Context, id ID) (*record, error) {
@@ -122,7 +157,7 @@ func (b *Box) look(ctx context.Context, id ID) (*record, error) {
 		return nil, err
 	}
 	defer done()
-	return b.read(ctx, id)
+	return b.readWhole(ctx, id)
 }
 
 // Result returns what is known of an item, as [Box.Do] does, without sending anything.
@@ -132,7 +167,7 @@ func (b *Box) Result(ctx context.Context, id ID) (*Result, error) {
 		return nil, err
 	}
 	defer done()
-	r, err := b.read(ctx, id)
+	r, err := b.readWhole(ctx, id)
 	if err != nil {
 		return nil, err
 	}

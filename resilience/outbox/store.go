@@ -18,6 +18,12 @@ type Store interface {
 	Insert(ctx context.Context, e Entry, c *Claim) (Inserted, error)
 	// Load returns the entry whole. ErrNotFound.
 	Load(ctx context.Context, id ID) (Entry, error)
+	// Headers returns the entries of ids without payloads and answers, all as they were at one moment: who
+	// sees a write in one of them sees in the others all writes that were made before it. They come in
+	// the order asked, those that are not there are left out, and an id that is given twice comes twice.
+	// One whose header cannot be read comes with its ID only: opening it will tell. ErrInvalid: more than
+	// MaxHeaders ids.
+	Headers(ctx context.Context, ids []ID) ([]Entry, error)
 	// Swap replaces the entry by e when the stored Rev is e.Rev-1, else ErrStale; ErrNotFound.
 	// A nil Payload or Answer leaves what is stored; g.Drop removes the payload. When g.Lease is
 	// not nil it must be the lease that holds the line now, else ErrLeaseLost (whether its time
@@ -42,6 +48,9 @@ type Store interface {
 	// Close ends the store; whatever is under way is finished first.
 	Close() error
 }
+
+// MaxHeaders bounds how many entries are asked for at once.
+const MaxHeaders = 1000
 
 // Line names the items that share an ordering key, by a keyed digest.
 type Line [16]byte

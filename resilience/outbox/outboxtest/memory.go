@@ -117,6 +117,25 @@ func (m *Memory) Load(ctx context.Context, id outbox.ID) (outbox.Entry, error) {
 	return clone(e), nil
 }
 
+// Headers implements outbox.Store.
+func (m *Memory) Headers(ctx context.Context, ids []outbox.ID) ([]outbox.Entry, error) {
+	if len(ids) > outbox.MaxHeaders {
+		return nil, outbox.ErrInvalid
+	}
+	if err := m.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer m.mu.Unlock()
+	var out []outbox.Entry
+	for _, id := range ids {
+		if e, ok := m.items[id]; ok {
+			e.Meta, e.Payload, e.Answer = bytes.Clone(e.Meta), nil, nil
+			out = append(out, e)
+		}
+	}
+	return out, nil
+}
+
 // Swap implements outbox.Store.
 func (m *Memory) Swap(ctx context.Context, e outbox.Entry, g outbox.Guard) error {
 	if err := m.lock(ctx); err != nil {

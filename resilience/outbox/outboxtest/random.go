@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -172,14 +173,22 @@ func (r *runner) compare() {
 	if fmt.Sprint(a) != fmt.Sprint(b) {
 		r.t.Errorf("counts %v, model %v", a, b)
 	}
+	var all24 []outbox.ID
 	for n := range byte(24) {
 		id := outbox.ID{0: n, 15: 7}
+		all24 = append(all24, id)
 		a, err := r.real.Load(ctx, id)
 		b, merr := r.model.Load(ctx, id)
 		r.agree("load", err, merr)
 		if err == nil && !same(a, b) {
 			r.t.Errorf("item %d: %s rev %d, model %s rev %d", n, a.State, a.Rev, b.State, b.Rev)
 		}
+	}
+	heads, err := r.real.Headers(ctx, all24)
+	want, merr := r.model.Headers(ctx, all24)
+	r.agree("headers", err, merr)
+	if !slices.EqualFunc(heads, want, same) {
+		r.t.Errorf("headers of %v, model %v", ids(heads), ids(want))
 	}
 	for _, q := range []outbox.Query{{Limit: 5}, {State: outbox.Done, Limit: 2}, {State: outbox.Held}, {Overdue: noon.Add(r.at), Limit: 3}, {State: outbox.Parked, Before: noon.Add(r.at)}} {
 		if got, want := all(r.t, r.real, q), all(r.t, r.model, q); string(got) != string(want) {

@@ -32,6 +32,8 @@ func Run(t *testing.T, factory func(t testing.TB) Backend) {
 	}{
 		{"InsertLoad", insertLoad},
 		{"InsertTwice", insertTwice},
+		{"Headers", headers},
+		{"HeadersOfOneMoment", headersOfOneMoment},
 		{"SwapComparesAndSets", swapCompares},
 		{"SwapKeepsAndDropsParts", swapParts},
 		{"ClaimGivesTheHead", claimHead},
@@ -169,6 +171,94 @@ func insertLoad(t *testing.T, b Backend) {
 	}
 	_, err = s.Load(ctx, outbox.ID{9})
 	want(t, err, outbox.ErrNotFound)
+}
+
+func headers(t *testing.T, b Backend) {
+	s, other := b.Open(t), b.Open(t)
+	put(t, s,
+		entry(1, 1), entry(2, 1, in(outbox.Held), prio(outbox.Background)), entry(3, 2, kind("kind.b"), func(e *outbox.Entry) { e.Expires, e.Attempt = noon.Add(time.Hour), 3 }),
+		entry(4, 4), entry(5, 5),
+	)
+	must(t, s.Swap(ctx, next(t, s, entry(4, 4).ID, in(outbox.Done), func(e *outbox.Entry) { e.Answer, e.Meta = []byte("yes"), []byte("new") }), outbox.Guard{}))
+	must(t, s.Remove(ctx, entry(5, 5).ID, 0, "header")) // set aside: not there
+	for _, c := range []struct{ asked, want []byte }{
+		{nil, nil},
+		{[]byte{9}, nil},
+		{[]byte{5}, nil},
+		{[]byte{4}, []byte{4}},
+		{[]byte{3, 9, 1, 5, 4, 2}, []byte{3, 1, 4, 2}},
+		{[]byte{2, 1, 2, 9, 9}, []byte{2, 1, 2}},
+	} {
+		var asked []outbox.ID
+		for _, n := range c.asked {
+			asked = append(asked, entry(n, 0).ID)
+		}
+		got, err := other.Headers(ctx, asked)
+		must(t, err)
+		if !bytes.Equal(ids(got), c.want) {
+			t.Errorf("asked for %v: %v, want %v", c.asked, ids(got), c.want)
+		}
+		for _, e := range got {
+			want, err := s.Load(ctx, e.ID)
+			must(t, err)
+			want.Payload, want.Answer = nil, nil
+			if !same(e, want) || e.Seq != want.Seq {
+				t.Errorf("item %d is another when it is loaded", e.ID[0])
+			}
+		}
+	}
+	many := make([]outbox.ID, outbox.MaxHeaders)
+	many[outbox.MaxHeaders-1] = entry(1, 1).ID
+	got, err := s.Headers(ctx, many)
+	must(t, err)
+	if !bytes.Equal(ids(got), []byte{1}) {
+		t.Errorf("of as many as may be asked for: %v", ids(got))
+	}
+	_, err = s.Headers(ctx, append(many, outbox.ID{}))
+	want(t, err, outbox.ErrInvalid)
+}
+
+// headersOfOneMoment: a worker inserts an entry and then settles the one before it. Who sees one settled sees the one after it,
+// also when it asks for that one first.
+func headersOfOneMoment(t *testing.T, b Backend) {
+	const moves = 60
+	s, reader := b.Open(t), b.Open(t)
+	put(t, s, entry(0, 0))
+	var asked []outbox.ID
+	for n := moves; n >= 0; n-- {
+		asked = append(asked, entry(byte(n), 0).ID)
+	}
+	ended := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer close(ended)
+		for n := range byte(moves) {
+			e := entry(n, n, in(outbox.Done))
+			e.Rev = 2
+			_, err := s.Insert(ctx, entry(n+1, n+1), nil)
+			if err = errors.Join(err, s.Swap(ctx, e, outbox.Guard{})); err != nil {
+				t.Errorf("moving on: %v", err)
+				return
+			}
+		}
+	})
+	for last := false; !last; {
+		select {
+		case <-ended:
+			last = true
+		default:
+		}
+		got, err := reader.Headers(ctx, asked)
+		if err != nil {
+			t.Errorf("headers: %v", err)
+			break
+		}
+		if len(got) == 0 || got[0].State != outbox.Prepared {
+			t.Errorf("of %d the last one is settled, and the one after it is not there", len(got))
+			break
+		}
+	}
+	wg.Wait()
 }
 
 func insertTwice(t *testing.T, b Backend) {
@@ -631,5 +721,7 @@ func closed(t *testing.T, b Backend) {
 	_, err := s.Insert(ctx, entry(2, 1), nil)
 	want(t, err, outbox.ErrClosed)
 	_, err = s.Load(ctx, entry(1, 1).ID)
+	want(t, err, outbox.ErrClosed)
+	_, err = s.Headers(ctx, []outbox.ID{entry(1, 1).ID})
 	want(t, err, outbox.ErrClosed)
 }
