@@ -58,24 +58,63 @@ type item struct {
 	view outbox.View
 }
 
-// latest looks items up by their names: the ledger has no other index. Earlier ones may be forgotten already.
+// latest is the latest item of a kind for a reference.
 func latest(ctx context.Context, box *outbox.Box, kind outbox.Kind, reference string) (item, error) {
-	var last item
-	for n := 1; n <= maxTries && n-last.n <= maxGap; n++ {
-		id := box.ID(kind, refOf(reference, n))
-		view, err := box.Show(ctx, id)
-		if errors.Is(err, outbox.ErrNotFound) {
-			continue
+	all, err := latestOf(ctx, box, reference, kind)
+	if err != nil {
+		return item{}, err
+	}
+	return all[0], nil
+}
+
+// latestOf is the latest item of each kind for a reference. They are looked up by their names: the ledger has no other index, and
+// earlier ones may be forgotten already. The last read is one that finds nothing behind what it begins with, and it begins with the
+// latest of each kind: so all that is returned was so at one moment. For what was tried once, or never, it is the only one.
+func latestOf(ctx context.Context, box *outbox.Box, reference string, kinds ...outbox.Kind) ([]item, error) {
+	last := make([]item, len(kinds))
+	for more := true; more; {
+		windows := make([][]item, len(kinds))
+		var ids []outbox.ID
+		for i, kind := range kinds {
+			windows[i] = window(box, kind, reference, max(last[i].n, 1))
+			for _, it := range windows[i] {
+				ids = append(ids, it.id)
+			}
 		}
+		views, err := box.ShowAll(ctx, ids...)
 		if err != nil {
-			return item{}, err
+			return nil, err
 		}
-		last.n, last.id, last.view = n, id, view
-		if view.State != outbox.Done && view.State != outbox.Cancelled {
-			last.kept = n
+		more = false
+		for i := range last {
+			more = last[i].advance(windows[i], views) || more
 		}
 	}
 	return last, nil
+}
+
+// window are the names of one item and of those behind it that may be missing before the next one.
+func window(box *outbox.Box, kind outbox.Kind, reference string, from int) []item {
+	var out []item
+	for n := from; n <= min(from+maxGap, maxTries); n++ {
+		out = append(out, item{n: n, id: box.ID(kind, refOf(reference, n))})
+	}
+	return out
+}
+
+// advance goes to the latest of a window that is there. It tells whether there may be later ones.
+func (i *item) advance(window []item, views map[outbox.ID]outbox.View) bool {
+	for _, it := range window {
+		view, there := views[it.id]
+		if !there {
+			continue
+		}
+		i.n, i.id, i.view = it.n, it.id, view
+		if view.State != outbox.Done && view.State != outbox.Cancelled {
+			i.kept = it.n
+		}
+	}
+	return i.n > window[0].n
 }
 
 // next is the number of the item after this one. It is refused where latest would not find it.
@@ -134,19 +173,14 @@ type entries struct {
 }
 
 func (p *Prescriber) look(ctx context.Context, box *outbox.Box, reference string) (*entries, error) {
-	st := &entries{}
 	now := time.Now()
-	var err error
-	// What is held becomes one that is created, and never the other way: looked up in this order, nothing falls between.
-	if st.held, err = latest(ctx, box, KindHeld, reference); err != nil {
+	// What is held becomes one that is created by two writes: that one is put, and then the held one is done. Looked up one after
+	// the other the two could fall between; at one moment, who sees the second write sees the first.
+	last, err := latestOf(ctx, box, reference, KindHeld, KindCreate, KindPaper)
+	if err != nil {
 		return nil, err
 	}
-	if st.create, err = latest(ctx, box, KindCreate, reference); err != nil {
-		return nil, err
-	}
-	if st.paper, err = latest(ctx, box, KindPaper, reference); err != nil {
-		return nil, err
-	}
+	st := &entries{held: last[0], create: last[1], paper: last[2]}
 	if st.paper.fate(now) == fateWaiting || st.paper.fate(now) == fateUnknown {
 		if st.given, err = given(ctx, box, st.paper.id); err != nil {
 			return nil, err

@@ -295,21 +295,20 @@ const maxSlots = 100
 // slot finds the item of this kind for a prescription: the one that is there, or the next free place. A dispensing that
 // was taken back is over; so is one that was cancelled, refused, or ended in a conflict, which may be gone.
 func (d *Dispenser) slot(ctx context.Context, box *outbox.Box, k outbox.Kind, rid string) (*slot, error) {
-	round, err := d.round(ctx, box, k, rid)
+	known := &shelf{box: box, kind: k, rid: rid}
+	round, err := known.round(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for n := range maxSlots {
-		s := &slot{ref: fmt.Sprintf("%s/%d/%d", rid, round, n)}
-		if s.id, err = idOf(box, k, s.ref); err != nil {
-			return nil, err
-		}
-		v, err := box.Show(ctx, s.id)
+		s := &slot{ref: slotRef(rid, round, n)}
+		s.id = box.ID(k, s.ref)
+		v, err := known.at(ctx, k, round, n)
 		switch {
-		case errors.Is(err, outbox.ErrNotFound):
-			return s, nil
 		case err != nil:
 			return nil, err
+		case v == nil:
+			return s, nil
 		case v.State == outbox.Cancelled, v.State == outbox.Expired, v.State == outbox.Rejected, v.State == outbox.Parked:
 			continue
 		case v.State == outbox.Done:
@@ -333,34 +332,67 @@ func (d *Dispenser) slot(ctx context.Context, box *outbox.Box, k outbox.Kind, ri
 	return nil, d.invalid(outbox.ErrConflict)
 }
 
+// shelf is what the outbox has of a prescription. It is read some at a time: each read may be a trip to a server, and a person
+// waits.
+type shelf struct {
+	box  *outbox.Box
+	kind outbox.Kind
+	rid  string
+	read map[outbox.ID]*outbox.View // nil = it was not there
+}
+
+// shelfWidth is how many rounds, and slots of a round, are read with the one that is asked for: most prescriptions have one of each.
+const shelfWidth = 3
+
+func slotRef(rid string, round, n int) string { return fmt.Sprintf("%s/%d/%d", rid, round, n) }
+
+// at is the item of a kind in a slot; nil = there is none.
+func (s *shelf) at(ctx context.Context, k outbox.Kind, round, n int) (*outbox.View, error) {
+	id := s.box.ID(k, slotRef(s.rid, round, n))
+	if v, done := s.read[id]; done {
+		return v, nil
+	}
+	ids := []outbox.ID{id}
+	for i := range shelfWidth {
+		ids = append(ids, s.box.ID(s.kind, slotRef(s.rid, round, n+i)))
+		for _, first := range []outbox.Kind{KindUndeliver, KindDispense, KindDeliver, KindArchive} {
+			ids = append(ids, s.box.ID(first, slotRef(s.rid, round+i, 0)))
+		}
+	}
+	views, err := s.box.ShowAll(ctx, ids...)
+	if err != nil {
+		return nil, err
+	}
+	if s.read == nil {
+		s.read = map[outbox.ID]*outbox.View{}
+	}
+	for _, id := range ids {
+		s.read[id] = nil
+		if v, there := views[id]; there {
+			s.read[id] = &v
+		}
+	}
+	return s.read[id], nil
+}
+
 // round counts how often a delivery of this prescription was taken back. Taking back itself belongs to the round that it
 // ends: asked for twice, it is one.
-func (d *Dispenser) round(ctx context.Context, box *outbox.Box, k outbox.Kind, rid string) (int, error) {
-	has := func(k outbox.Kind, n int) (bool, error) {
-		id, err := idOf(box, k, fmt.Sprintf("%s/%d/0", rid, n))
-		if err != nil {
-			return false, err
-		}
-		_, err = box.Show(ctx, id)
-		if errors.Is(err, outbox.ErrNotFound) {
-			return false, nil
-		}
-		return err == nil, err
-	}
+func (s *shelf) round(ctx context.Context) (int, error) {
 	n := 0
 	for ; n < maxSlots; n++ {
-		if there, err := has(KindUndeliver, n); err != nil || !there {
-			if err != nil {
-				return 0, err
-			}
+		v, err := s.at(ctx, KindUndeliver, n, 0)
+		if err != nil {
+			return 0, err
+		}
+		if v == nil {
 			break
 		}
 	}
-	if k != KindUndeliver || n == 0 {
+	if s.kind != KindUndeliver || n == 0 {
 		return n, nil
 	}
 	for _, other := range []outbox.Kind{KindDispense, KindDeliver, KindArchive} {
-		if there, err := has(other, n); err != nil || there {
+		if v, err := s.at(ctx, other, n, 0); err != nil || v != nil {
 			return n, err
 		}
 	}

@@ -251,13 +251,13 @@ func (d *Dispenser) Acknowledge(ctx context.Context, r Report) error {
 		return d.invalid(ErrNoOutbox)
 	}
 	if r.Conflict == ConflictRefused || r.Conflict == ConflictTooLate || r.Conflict == ConflictFeedback {
-		return giveUp(ctx, box, r.ID)
+		if err := giveUp(ctx, box, r.ID); err != nil {
+			return err
+		}
+		d.drop(ctx, box, keptRef(r.ID, r.At)) // what was fetched for it; a program that begins drops what is left
+		return nil
 	}
-	id, err := idOf(box, KindReport, r.ref())
-	if err != nil {
-		return err
-	}
-	err = box.Cancel(ctx, id)
+	err := box.Cancel(ctx, box.ID(KindReport, r.ref()))
 	if errors.Is(err, outbox.ErrNotFound) {
 		return nil // acknowledged already, or never kept
 	}
