@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/ehealth-continuity/ehealth/identity"
 	"github.com/ehealth-continuity/ehealth/insurability"
 	"github.com/ehealth-continuity/ehealth/resilience/notice"
+	"github.com/ehealth-continuity/ehealth/sts"
 )
 
 // client are the flags of every command that calls the platform.
@@ -28,10 +30,31 @@ func (c *client) lang() notice.Lang {
 	return l
 }
 
+var (
+	errNoLogin  = errors.New("no login is known for this role: the claims that it makes are not published")
+	errNoNumber = errors.New("this role has no NIHII number, and none of the services that this command calls serves it")
+)
+
+// configured reads the configuration of whoever calls. A role that cannot log in is refused before anything is opened.
+func (c *client) configured() (cfg ehealth.Config, err error) {
+	role := identity.Quality(c.As)
+	switch role {
+	case identity.Enterprise, identity.EHPOrganisation:
+		return cfg, usageError{fmt.Errorf("--as %s: %w", role, errNoNumber)}
+	}
+	if cfg, err = ehealth.LoadConfigAs(c.Config, c.As); err != nil {
+		return cfg, usageError{err}
+	}
+	if c.As != "" && cfg.Caller.Quality != "" && !slices.Contains(sts.Qualities(), cfg.Caller.Quality) {
+		return cfg, usageError{fmt.Errorf("--as %s: %w", role, errNoLogin)}
+	}
+	return cfg, nil
+}
+
 func (c *client) open(ctx context.Context) (*ehealth.Platform, error) {
-	cfg, err := ehealth.LoadConfigAs(c.Config, c.As)
+	cfg, err := c.configured()
 	if err != nil {
-		return nil, usageError{err}
+		return nil, err
 	}
 	if cfg.Caller.Quality == "" && !cfg.Caller.SSIN.IsZero() && cfg.Recipe == nil {
 		cfg.Recipe = &ehealth.Recipe{} // a patient, who has prescriptions and nothing else
@@ -43,10 +66,26 @@ func (c *client) open(ctx context.Context) (*ehealth.Platform, error) {
 	return p, nil
 }
 
-// failed says how the error of a call is told.
-func (c *client) failed(svc notice.Service, err error) error {
+// failed says how the error of a call is told that began at an instant.
+func (c *client) failed(svc notice.Service, began time.Time, err error) error {
+	if e, ok := errors.AsType[*fault.Error](err); ok && e.Notice == string(notice.IDDown) {
+		err = silent{err, began}
+	}
 	return clientError{error: err, json: c.JSON, lang: c.lang(), svc: svc}
 }
+
+// silent is a failed call with since when, as far as this process knows, there is no answer: the notice that a service is away
+// needs that.
+type silent struct {
+	error
+	since time.Time
+}
+
+// Unwrap returns the failure.
+func (s silent) Unwrap() error { return s.error }
+
+// NoticeParams implements notice.Detailed.
+func (s silent) NoticeParams() notice.Params { return notice.Params{Time: s.since} }
 
 type tokenCmd struct{ client }
 
@@ -64,9 +103,10 @@ func (c *tokenCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer p.Close()
+	began := time.Now()
 	tok, err := p.Tokens.Token(ctx)
 	if err != nil {
-		return c.failed(notice.Login, err)
+		return c.failed(notice.Login, began, err)
 	}
 	r := tokenResult{NotBefore: tok.NotBefore, NotOnOrAfter: tok.NotOnOrAfter, Granted: []string{}, Refused: []string{}}
 	for _, a := range tok.Attributes {
@@ -144,13 +184,14 @@ func (c *insurabilityCmd) Run(ctx context.Context, s streams) error {
 	if p.Insurability == nil {
 		return usageError{errPatient}
 	}
+	began := time.Now()
 	a, err := p.Insurability.Check(ctx, q)
 	if err != nil {
 		if fe, ok := errors.AsType[*fault.Error](err); a != nil && ok && !c.JSON && fe.Notice != a.Notice {
 			n, _ := a.Message() // the error says why, such as that there is no login; this is what to do about the patient
 			fmt.Fprintln(s.err, n.Text(c.lang()))
 		}
-		return c.failed(notice.Insurability, err)
+		return c.failed(notice.Insurability, began, err)
 	}
 	r := result(a)
 	if c.JSON {

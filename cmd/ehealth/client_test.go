@@ -47,6 +47,40 @@ func TestToken(t *testing.T) {
 	}
 }
 
+// TestRoles: everybody in the sandbox.json of a sandbox can log in, or is refused with the reason before anything is asked.
+func TestRoles(t *testing.T) {
+	no := map[string]string{
+		"labo":       "ehealth: --as labo: no login is known for this role: the claims that it makes are not published\n",
+		"enterprise": "ehealth: --as enterprise: this role has no NIHII number, and none of the services that this command calls serves it\n",
+	}
+	roles := map[string]bool{}
+	for _, p := range append(file(t).People, file(t).Organisations...) {
+		roles[p.Role] = true
+	}
+	for role := range roles {
+		why, refused := no[role]
+		r := as(t, role, "token")
+		switch {
+		case refused && (r.code != usage || r.out != "" || r.err != why),
+			!refused && (r.code != done || r.err != "" || !strings.HasPrefix(r.out, "logged in until ") || !strings.HasSuffix(r.out, "refused:\n")):
+			t.Errorf("as %s: exit code %d\n%s%s", role, r.code, r.out, r.err)
+		}
+	}
+	if len(roles) < 15 {
+		t.Errorf("%d roles", len(roles))
+	}
+	// A pharmacy is what its pharmacist is.
+	if r := as(t, "pharmacy", "insurability", insured); r.code != done || !strings.Contains(r.out, "insured") {
+		t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+	if r := as(t, "pharmacy", "rid", "BEP0ABCDEFGH"); r.code != 3 || !strings.Contains(r.err, "getPrescriptionStatus") {
+		t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+	if r := as(t, "labo", "mailbox", "list"); r.code != usage || r.err != no["labo"] {
+		t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+}
+
 func TestInsurability(t *testing.T) {
 	today, thirty := date(0), date(30)
 	for _, c := range []struct {

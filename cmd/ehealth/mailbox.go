@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/ehealth-continuity/ehealth"
 	"github.com/ehealth-continuity/ehealth/ehbox"
@@ -29,9 +30,9 @@ type mail struct {
 // platform opens the platform with mail. Without change it has no outbox: one process has that open at a time, and reading
 // does not need it.
 func (c *mail) platform(ctx context.Context, change func(*ehealth.Config) error) (*ehealth.Platform, error) {
-	cfg, err := ehealth.LoadConfigAs(c.Config, c.As)
+	cfg, err := c.configured()
 	if err != nil {
-		return nil, usageError{err}
+		return nil, err
 	}
 	if cfg.Mail == nil {
 		cfg.Mail = &ehealth.Mail{}
@@ -130,9 +131,10 @@ func (c *mailboxListCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer p.Close()
+	began := time.Now()
 	l, err := c.list(ctx, p.Mail.Client, box)
 	if err != nil {
-		return c.failed(notice.EHealthBox, err)
+		return c.failed(notice.EHealthBox, began, err)
 	}
 	if c.JSON {
 		return writeJSON(s.out, l)

@@ -76,9 +76,10 @@ func (c *mailboxReadCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer p.Close()
+	began := time.Now()
 	m, err := p.Mail.Read(ctx, ehbox.MessageRequest{Box: box, Folder: ehbox.Folder(c.Folder), MessageID: ehbox.MessageID(c.ID)})
 	if err != nil {
-		return c.failed(notice.EHealthBox, unreadable(err))
+		return c.failed(notice.EHealthBox, began, unreadable(err))
 	}
 	out, err := c.keep(m)
 	if err != nil {

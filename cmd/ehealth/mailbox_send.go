@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"text/tabwriter"
+	"time"
 
 	"github.com/ehealth-continuity/ehealth"
 	"github.com/ehealth-continuity/ehealth/ehbox"
@@ -60,9 +61,10 @@ func (c *mailboxSendCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer p.Close()
+	began := time.Now()
 	sent, err := p.Mail.Send(ctx, l)
 	if sent == nil {
-		return c.failed(notice.EHealthBox, final(err))
+		return c.failed(notice.EHealthBox, began, final(err))
 	}
 	return c.tell(s, sent, err)
 }

@@ -8,8 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // mailed is the answer of mailbox send.
@@ -229,11 +231,43 @@ func TestMailboxRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestMailboxDown: eHealthBox does not answer, and the person is told so in every language, with the time of day.
+func TestMailboxDown(t *testing.T) {
 	shared.inject(t, "ehbox-cons 0 to_end fault code=SOA-02001")
-	var f failure
+	config := mailConfig(t)
+	var f struct {
+		failure
+		Notice struct{ ID string }
+	}
 	decode(t, call(t, "mailbox", "list", "--config", config, "--json"), unavailable, &f)
-	if f.Error.Code != "SOA-02001" {
-		t.Errorf("%+v", f.Error)
+	if f.Error.Code != "SOA-02001" || f.Notice.ID != "D-DOWN" {
+		t.Errorf("%+v", f)
+	}
+	texts := map[string]string{
+		"en": "eHealthBox has not answered since (..:..). The fault is not on your computer.", "fr": "eHealthBox ne répond plus depuis (..:..). Le problème ne vient pas de votre ordinateur.",
+		"nl": "eHealthBox antwoordt niet meer sinds (..:..). De fout ligt niet aan uw computer.", "de": "eHealthBox antwortet seit (..:..) nicht mehr. Der Fehler liegt nicht an Ihrem Computer.",
+	}
+	began := time.Now()
+	for lang, text := range texts {
+		args := []string{"mailbox", "list"}
+		if lang == "de" {
+			args = []string{"mailbox", "read", "S999999999999"}
+		}
+		r := call(t, append(args, "--config", config, "--lang", lang)...)
+		said := regexp.MustCompile("(?m)^" + text + "$").FindStringSubmatch(r.err)
+		if r.code != unavailable || r.out != "" || len(said) != 2 {
+			t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+			continue
+		}
+		zone, err := time.LoadLocation("Europe/Brussels")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if now := time.Now().In(zone); said[1] != now.Format("15:04") && said[1] != began.In(zone).Format("15:04") {
+			t.Errorf("since %s, and it is %s", said[1], now.Format("15:04"))
+		}
 	}
 }
 

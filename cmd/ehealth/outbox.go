@@ -33,9 +33,9 @@ type box struct{ client }
 // store opens the outbox of the configuration; nothing is sent unless the command does it. done
 // closes everything.
 func (c *box) store(ctx context.Context, change func(*ehealth.Outbox)) (p *ehealth.Platform, done func() error, err error) {
-	cfg, err := ehealth.LoadConfigAs(c.Config, c.As)
+	cfg, err := c.configured()
 	if err != nil {
-		return nil, nil, usageError{err}
+		return nil, nil, err
 	}
 	if cfg.Outbox == nil {
 		cfg.Outbox = &ehealth.Outbox{}
@@ -50,7 +50,7 @@ func (c *box) store(ctx context.Context, change func(*ehealth.Outbox)) (p *eheal
 	case o.Postgres != "":
 		db, err := postgres.Open(ctx, o.Postgres)
 		if err != nil {
-			return nil, nil, c.failed(notice.Platform, err)
+			return nil, nil, c.failed(notice.Platform, time.Now(), err)
 		}
 		o.Store, end = db.Outbox(), db.Close
 	case o.File == "" && cfg.DataDir == "":

@@ -45,7 +45,7 @@ func (c *ridCmd) Run(ctx context.Context, s streams) error {
 	began := time.Now()
 	role, at, err := standing(ctx, p.Recipe, rid)
 	if err != nil {
-		return c.failed(notice.RecipE, silent{err, began})
+		return c.failed(notice.RecipE, began, err)
 	}
 	out := ridResult{State: string(at.State), Type: string(rid.Type()), Role: role, Took: time.Since(began).Round(time.Millisecond).String(), Next: next(at)}
 	switch {
@@ -66,9 +66,9 @@ func (c *ridCmd) Run(ctx context.Context, s streams) error {
 // platform opens the platform with prescriptions and without outbox: one process has that open at a time, and asking does not
 // need it.
 func (c *ridCmd) platform(ctx context.Context) (*ehealth.Platform, error) {
-	cfg, err := ehealth.LoadConfigAs(c.Config, c.As)
+	cfg, err := c.configured()
 	if err != nil {
-		return nil, usageError{err}
+		return nil, err
 	}
 	if cfg.Recipe == nil {
 		cfg.Recipe = &ehealth.Recipe{}
@@ -80,19 +80,6 @@ func (c *ridCmd) platform(ctx context.Context) (*ehealth.Platform, error) {
 	}
 	return p, nil
 }
-
-// silent is a failed call with since when, as far as this process knows, there is no answer: the notice that a service is away
-// needs that.
-type silent struct {
-	error
-	since time.Time
-}
-
-// Unwrap returns the failure.
-func (s silent) Unwrap() error { return s.error }
-
-// NoticeParams implements notice.Detailed.
-func (s silent) NoticeParams() notice.Params { return notice.Params{Time: s.since} }
 
 var errNoRole = errors.New("the caller of this configuration has no prescriptions")
 
