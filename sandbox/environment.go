@@ -109,9 +109,10 @@ type (
 		Keystore string `json:"keystore"`
 		Password string `json:"password"`
 
-		Identity envKeystore `json:"identity"`
-		Caller   envCaller   `json:"caller"`
-		Mailbox  envMailbox  `json:"mailbox"`
+		Identity envKeystore  `json:"identity"`
+		Login    *envKeystore `json:"login,omitempty"`
+		Caller   envCaller    `json:"caller"`
+		Mailbox  envMailbox   `json:"mailbox"`
 	}
 	envPatient struct {
 		SSIN     string   `json:"ssin"`
@@ -283,17 +284,27 @@ func personEntry(p *Person, password string) envPerson {
 	e.Identity, e.Login = envKeystore{Keystore: o.path(), Password: password}, &envKeystore{Keystore: p.path(), Password: password}
 	e.Caller.NIHII, e.Caller.Name = o.Number, o.Name
 	e.Mailbox = envMailbox(o.Mailbox()) // the token is the pharmacy's, too
-	e.Caller.Holder = &envHolder{NIHII: h.NIHII.Reveal(), Name: h.Name(), SSIN: h.SSIN.Reveal()}
+	e.Caller.Holder = holderEntry(h)
 	return e
 }
 
+func holderEntry(h *Person) *envHolder {
+	return &envHolder{NIHII: h.NIHII.Reveal(), Name: h.Name(), SSIN: h.SSIN.Reveal()}
+}
+
+// organisationEntry: a pharmacy logs in with the certificate of a person, who is its holder here (dossier 01 A.12).
 func organisationEntry(o *Organisation, password string) envOrganisation {
-	return envOrganisation{
+	e := envOrganisation{
 		Role: string(o.Role), Type: string(o.Type), Number: o.Number, Name: o.Name, Keystore: o.path(), Password: password,
 		Identity: envKeystore{Keystore: o.path(), Password: password},
 		Caller:   envCaller{Quality: string(o.Role), NIHII: o.Number, Name: o.Name},
 		Mailbox:  envMailbox(o.Mailbox()),
 	}
+	if h := o.Holder; h != nil {
+		e.Login = &envKeystore{Keystore: h.path(), Password: password}
+		e.Caller.SSIN, e.Caller.Holder = h.SSIN.Reveal(), holderEntry(h)
+	}
+	return e
 }
 
 // newPassword makes a password for the key stores of one environment.

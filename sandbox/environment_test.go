@@ -79,6 +79,11 @@ func checkFiles(t *testing.T, s *Sandbox, dir string, f envFile) {
 	}
 	for _, o := range f.Orgs {
 		named[o.Keystore] = true
+		// A pharmacy logs in by its holder; others by themselves.
+		pharmacy := o.Role == "pharmacy"
+		if (o.Login != nil) != pharmacy || (o.Caller.Holder != nil) != pharmacy || pharmacy && (o.Caller.SSIN != o.Caller.Holder.SSIN || !named[o.Login.Keystore]) {
+			t.Errorf("%s: login %v, holder %v", o.Keystore, o.Login, o.Caller.Holder)
+		}
 	}
 	if patients != 2 {
 		t.Errorf("%d patients have key stores", patients)
