@@ -208,11 +208,10 @@ func (p *play) light(ctx context.Context) error {
 			}
 		}
 	}
+	if err := p.settled(ctx); err != nil {
+		return err
+	}
 	for i := 1; i < len(p.nodes); i++ {
-		n := p.nodes[i]
-		if err := n.settled(ctx); err != nil {
-			return err
-		}
 		if err := p.do(i, "queue"); err != nil {
 			return err
 		}
@@ -222,3 +221,31 @@ func (p *play) light(ctx context.Context) error {
 	}
 	return nil
 }
+
+// settled waits until nothing waits in the queue and the nodes that are left have counted what they sent: the database shows
+// a report as done a moment before the node that sent it is told.
+func (p *play) settled(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, countLimit)
+	defer cancel()
+	for {
+		all := 0
+		for _, n := range p.nodes[1:] {
+			sent, err := n.settled(ctx)
+			if err != nil {
+				return err
+			}
+			all += sent
+		}
+		if all >= len(stays) {
+			return nil
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("the nodes counted %d of %d reports: %w", all, len(stays), ctx.Err())
+		}
+	}
+}
+
+// countLimit is for a message whose node died with it in its hands, and for a computer that is busy.
+const countLimit = 3 * time.Minute

@@ -71,17 +71,21 @@ func (n *process) hear() (string, error) {
 	return n.lines.Text(), nil
 }
 
-// settled waits until nothing waits in the queue, as the node sees it.
-func (n *process) settled(ctx context.Context) error {
+// settled waits until nothing waits in the queue, as the node sees it, and returns how many it has sent.
+func (n *process) settled(ctx context.Context) (sent int, err error) {
 	for {
 		said, err := n.do("queue")
-		if err != nil || strings.HasPrefix(said, "0 waiting") {
-			return err
+		if err != nil {
+			return 0, err
+		}
+		if strings.HasPrefix(said, "0 waiting") {
+			_, err := fmt.Sscanf(said, "0 waiting, %d sent", &sent)
+			return sent, err
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):
 		case <-ctx.Done():
-			return ctx.Err()
+			return 0, ctx.Err()
 		}
 	}
 }
