@@ -12,8 +12,9 @@ import (
 const maxPages = 200
 
 // listing is a list that comes in pages. The first page is asked for without a number; the next with 1 and with the session
-// that came with the one before (dossier 04 section 5.1). Where there is no session, nothing but the number tells the pages apart
-// and the first is 1, so that the next is 2.
+// that came with the one before (dossier 04 section 5.1). Where there is no session, nothing but the number tells the pages apart,
+// and from which one they are counted is not published: there, too, the next is 1, so that none is skipped, and who reads them leaves
+// out what comes twice.
 type listing[R protocol.Result] struct {
 	op     operation
 	param  func(protocol.Keyed, protocol.Paged) protocol.Param
@@ -25,10 +26,9 @@ type listing[R protocol.Result] struct {
 func pages[R protocol.Result](ctx context.Context, c *client, l listing[R]) iter.Seq2[*answered[R], error] {
 	return func(yield func(*answered[R], error) bool) {
 		var at protocol.Paged
-		first := 0
 		for n := range maxPages {
 			if n > 0 {
-				at.Page = &protocol.Page{PageNumber: first + n}
+				at.Page = &protocol.Page{PageNumber: n}
 			}
 			a, err := ask(ctx, c, question[R]{
 				op: l.op, result: l.result, param: func(k protocol.Keyed) protocol.Param { return l.param(k, at) },
@@ -44,9 +44,7 @@ func pages[R protocol.Result](ctx context.Context, c *client, l listing[R]) iter
 			if !more.HasMoreResults {
 				return
 			}
-			if at.Session = more.Session; n == 0 && len(at.Session) == 0 {
-				first = 1
-			}
+			at.Session = more.Session
 		}
 		yield(nil, &fault.Error{Op: l.op.name, Service: c.service, Kind: fault.Protocol, Outcome: fault.Done, Err: errEndless})
 	}

@@ -203,6 +203,7 @@ func (p *Prescriber) list(ctx context.Context, q ListQuery) iter.Seq2[*Listed, e
 		},
 	})
 	return func(yield func(*Listed, error) bool) {
+		shown := map[string]bool{} // the first page comes twice where pages are counted from 1
 		for a, err := range all {
 			if err != nil {
 				yield(nil, err)
@@ -212,6 +213,10 @@ func (p *Prescriber) list(ctx context.Context, q ListQuery) iter.Seq2[*Listed, e
 				return
 			}
 			for _, l := range a.Result.Partial.Prescriptions {
+				if rid := l.RID.Reveal(); rid != "" && shown[rid] {
+					continue
+				}
+				shown[l.RID.Reveal()] = true
 				if !yield(&Listed{ListedPrescription: l, Hidden: a.Result.Partial.HasHidden}, nil) {
 					return
 				}

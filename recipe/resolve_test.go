@@ -59,21 +59,23 @@ func TestFoundTwice(t *testing.T) {
 	}
 }
 
-// Every page of a list that has no session is read once.
+// Every page of a list that has no session is read, and each prescription shown once, from whichever number pages are counted.
 func TestPagesWithoutSession(t *testing.T) {
 	inSandbox(t, func(t *testing.T, s *surgery) {
-		s.sb.SetRecipe(sandbox.RecipeBehaviour{PageSize: 2})
 		for _, ref := range []string{"a", "b", "c", "d", "e"} {
 			s.mustCreate(ref)
 		}
-		seen, n := map[string]bool{}, 0
-		for l, err := range s.p.List(t.Context(), recipe.ListQuery{Patient: s.patient.SSIN, Own: true, WithoutContent: true}) {
-			ok(t, err)
-			seen[l.RID.Reveal()] = true
-			n++
-		}
-		if n != 5 || len(seen) != 5 {
-			t.Errorf("%d shown, %d different", n, len(seen))
+		for _, fromZero := range []bool{false, true} {
+			s.sb.SetRecipe(sandbox.RecipeBehaviour{PageSize: 2, PagesFromZero: fromZero})
+			seen, n := map[string]bool{}, 0
+			for l, err := range s.p.List(t.Context(), recipe.ListQuery{Patient: s.patient.SSIN, Own: true, WithoutContent: true}) {
+				ok(t, err)
+				seen[l.RID.Reveal()] = true
+				n++
+			}
+			if n != 5 || len(seen) != 5 {
+				t.Errorf("pages from zero %t: %d shown, %d different", fromZero, n, len(seen))
+			}
 		}
 	})
 }

@@ -114,7 +114,7 @@
 //	                            "at","by"}]}],"notes":n}; by is prescriber, pharmacy, patient or expiry. Only clear=1 shows RIDs,
 //	                            numbers of people and pharmacies, and the requests that did it
 //	DELETE /admin/prescriptions forgets prescriptions, relations, reservations and notes; 204
-//	GET    /admin/recipe        {"pageSize","listLag","archiveEarly"}; listLag in seconds
+//	GET    /admin/recipe        {"pageSize","listLag","archiveEarly","pagesFromZero"}; listLag in seconds
 //	PUT    /admin/recipe        the same; what is absent becomes the default; 204
 //	DELETE /admin/state         sets the counters to zero; 204
 //

@@ -131,9 +131,10 @@ func (p *Prescription) actor(e PrescriptionEvent) string {
 
 // adminBehaviour is RecipeBehaviour in JSON.
 type adminBehaviour struct {
-	PageSize     int     `json:"pageSize"`
-	ListLag      float64 `json:"listLag"` // seconds
-	ArchiveEarly bool    `json:"archiveEarly"`
+	PageSize      int     `json:"pageSize"`
+	ListLag       float64 `json:"listLag"` // seconds
+	ArchiveEarly  bool    `json:"archiveEarly"`
+	PagesFromZero bool    `json:"pagesFromZero"`
 }
 
 // adminRecipe is GET /admin/recipe.
@@ -144,7 +145,7 @@ func (s *Sandbox) adminRecipe(w http.ResponseWriter, _ *http.Request) {
 	if b.PageSize == 0 {
 		b.PageSize = recipePageSize
 	}
-	adminWrite(w, http.StatusOK, adminBehaviour{b.PageSize, b.ListLag.Seconds(), b.ArchiveEarly})
+	adminWrite(w, http.StatusOK, adminBehaviour{b.PageSize, b.ListLag.Seconds(), b.ArchiveEarly, b.PagesFromZero})
 }
 
 // adminSetRecipe is PUT /admin/recipe.
@@ -153,7 +154,7 @@ func (s *Sandbox) adminSetRecipe(w http.ResponseWriter, r *http.Request) {
 	d := json.NewDecoder(r.Body)
 	d.DisallowUnknownFields()
 	if err := d.Decode(&in); err != nil {
-		adminFail(w, http.StatusBadRequest, errors.New(`want {"pageSize":50,"listLag":0,"archiveEarly":false}`))
+		adminFail(w, http.StatusBadRequest, errors.New(`want {"pageSize":50,"listLag":0,"archiveEarly":false,"pagesFromZero":false}`))
 		return
 	}
 	if in.PageSize < 0 || !(in.ListLag >= 0 && in.ListLag <= maxSeconds) {
@@ -161,7 +162,7 @@ func (s *Sandbox) adminSetRecipe(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.SetRecipe(RecipeBehaviour{
-		PageSize: in.PageSize, ListLag: time.Duration(in.ListLag * float64(time.Second)), ArchiveEarly: in.ArchiveEarly,
+		PageSize: in.PageSize, ListLag: time.Duration(in.ListLag * float64(time.Second)), ArchiveEarly: in.ArchiveEarly, PagesFromZero: in.PagesFromZero,
 	})
 	w.WriteHeader(http.StatusNoContent)
 }

@@ -67,8 +67,8 @@ func TestAdminRecipe(t *testing.T) {
 		t.Error("not what was asked for in clear")
 	}
 	call(400, "GET", "/admin/prescriptions?status=Lost", "")
-	call(204, "PUT", "/admin/recipe", `{"pageSize":1,"listLag":0.5,"archiveEarly":true}`)
-	if out := call(200, "GET", "/admin/recipe", ""); out["pageSize"] != 1.0 || out["listLag"] != 0.5 || out["archiveEarly"] != true {
+	call(204, "PUT", "/admin/recipe", `{"pageSize":1,"listLag":0.5,"archiveEarly":true,"pagesFromZero":true}`)
+	if out := call(200, "GET", "/admin/recipe", ""); out["pageSize"] != 1.0 || out["listLag"] != 0.5 || out["archiveEarly"] != true || out["pagesFromZero"] != true {
 		t.Errorf("%v", out)
 	}
 	call(204, "PUT", "/admin/recipe", `{}`)

@@ -79,12 +79,17 @@ func (x *recipeCall) listPrescriptions() (recipeBody, *recipeRefusal) {
 	}, r
 }
 
-// numberedPage cuts a page out of a list that has no session: page 1, or none, is the first.
+// numberedPage cuts a page out of a list that has no session. Without a number, and with the one from which pages are counted, it
+// is the first.
 func (x *recipeCall) numberedPage(all []*prescription) (page []*prescription, more bool, r *recipeRefusal) {
 	ask := recipePageOf(x.param)
 	size := cmp.Or(max(0, x.st.behaviour.PageSize), recipePageSize)
 	pages := max(1, (len(all)+size-1)/size)
-	n := max(1, ask.number)
+	n := ask.number
+	if x.st.behaviour.PagesFromZero {
+		n++
+	}
+	n = max(1, n)
 	if ask.bad || n > pages {
 		return nil, false, x.refuse(recipeBadPage)
 	}

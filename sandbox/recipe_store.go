@@ -37,6 +37,8 @@ type RecipeBehaviour struct {
 	PageSize int
 	// ArchiveEarly lets a pharmacy archive what it has in process, without having delivered it.
 	ArchiveEarly bool
+	// PagesFromZero is how listPrescriptions, which has no session, counts its pages: the second one is 1 instead of 2.
+	PagesFromZero bool
 }
 
 // SetRecipe changes how Recip-e behaves from now on.
