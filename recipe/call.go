@@ -125,26 +125,39 @@ func ask[R protocol.Result](ctx context.Context, c *client, q question[R]) (*ans
 	if err != nil {
 		return nil, c.notSent(q.op.name, q.op.notice, err)
 	}
-	used := c.preferred(to)
-	a, err := askFor(ctx, c, q, used)
-	if !wrongToken(err) {
-		return a, c.opens(used, to, err)
+	with := c.preferred(to)
+	tried := []etee.Found{with}
+	a, err := askFor(ctx, c, q, with)
+	for wrongToken(err) {
+		// Recip-e could not open it, or does not like it: it was not carried out, so asking with another token does no harm.
+		other, ok := c.another(ctx, to, tried)
+		if !ok {
+			return a, err
+		}
+		with, tried = other, append(tried, other)
+		a, err = askFor(ctx, c, q, with)
 	}
-	// Recip-e could not open it, or does not like it: it was not carried out, so asking with another token does no harm.
-	other, changed := to, used.Key() != to.Key()
-	if !changed {
-		other, changed = c.p.Depot.Instead(ctx, to, c.conf.Recipients)
+	return a, c.opens(with, to, err)
+}
+
+// another is a token that was not tried yet: the depot's, a newer one of the same holder, that of another candidate, or what
+// Recip-e could open last.
+func (c *client) another(ctx context.Context, to etee.Found, tried []etee.Found) (etee.Found, bool) {
+	fresh := func(f etee.Found) bool {
+		return !slices.ContainsFunc(tried, func(t etee.Found) bool { return t.Key() == f.Key() })
 	}
-	if changed {
-		if a, err = askFor(ctx, c, q, other); !wrongToken(err) {
-			return a, c.opens(other, other, err)
+	if fresh(to) {
+		return to, true
+	}
+	if newer, ok := c.p.Depot.Instead(ctx, to, nil); ok && fresh(newer) {
+		return newer, true
+	}
+	for _, id := range c.conf.Recipients {
+		if found, err := c.p.Depot.Get(ctx, id); err == nil && fresh(found) {
+			return found, true
 		}
 	}
-	if last, ok := c.lastOpened(used, other); ok {
-		a, err = askFor(ctx, c, q, last)
-		return a, c.opens(last, to, err)
-	}
-	return a, err
+	return c.lastOpened(tried...)
 }
 
 // recipients are the tokens to seal for: what the depot has, else those that Recip-e could open last.

@@ -60,6 +60,41 @@ func TestTokenAheadOfItsKey(t *testing.T) {
 	}, bothNumbers)
 }
 
+// A process that starts while the depot has wrong tokens of Recip-e under the first numbers of its list tries the next one, within
+// the call, and then knows; also for its first prescription.
+func TestWrongTokensFirst(t *testing.T) {
+	inSandbox(t, func(t *testing.T, s *surgery) {
+		for n, want := range []int{3, 1, 1} {
+			before := s.sb.State().Requests["recipe-presc"]
+			if made, err := s.create(string(rune('a' + n))); err != nil || made.RID.IsZero() || made.Notice != "" {
+				t.Fatal(err)
+			}
+			if got := s.sb.State().Requests["recipe-presc"] - before; got != want {
+				t.Errorf("%d requests, want %d", got, want)
+			}
+		}
+		if s.made() != 3 {
+			t.Errorf("%d made", s.made())
+		}
+	}, recipe.WithRecipients(etee.MyCareNetIdentifier, etee.KGSSIdentifier, etee.RecipeIdentifier))
+}
+
+// One that starts while the depot has a token only whose key Recip-e does not use yet cannot prescribe. That is certain, so that
+// there is paper at once, and it is over when the key is in use, without a restart.
+func TestOnlyWrongToken(t *testing.T) {
+	inSandbox(t, func(t *testing.T, s *surgery) {
+		s.inject("etk 0 to_end key_rotate old=0823257311;new=0206653946;lag_s=86400")
+		began := time.Now()
+		_, err := s.create("early")
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("took %s", took)
+		}
+		s.wantNotCreated("early", err)
+		time.Sleep(24 * time.Hour)
+		s.mustCreate("later")
+	}, bothNumbers)
+}
+
 // A question that Recip-e cannot read says nothing about a prescription: it is dispensed on the proof, kept, and confirmed once
 // when it can.
 func TestUnreadQuestion(t *testing.T) {
