@@ -13,41 +13,37 @@ import (
 	"github.com/ehealth-continuity/ehealth/resilience/outbox"
 )
 
-// hung is a store whose calls hang from the n-th on: until their caller gives up, or, when it is deaf, until it is well again.
+// hung is a store whose calls hang from the n-th write on, or from the first read on: until their caller gives up, or, when it is deaf,
+// until it is well again.
 type hung struct {
 	outbox.Store
 
-	mu            sync.Mutex
-	calls, misses int
-	from          int // 0 = never
-	deaf          bool
-	well          chan struct{}
+	mu     sync.Mutex
+	writes int
+	from   int // 0 = the first read; -1 = never
+	deaf   bool
+	well   chan struct{}
 }
 
 func (h *hung) hang(from int, deaf bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.calls, h.misses, h.from, h.deaf, h.well = 0, 0, from, deaf, make(chan struct{})
+	h.writes, h.from, h.deaf, h.well = 0, from, deaf, make(chan struct{})
 }
 
 func (h *hung) heal() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.from = 0
+	h.from = -1
 	close(h.well)
 }
 
-// wait counts a call. What is looked for in vain counts twice only: one more shows nothing new.
-func (h *hung) wait(ctx context.Context, miss bool) error {
+func (h *hung) wait(ctx context.Context, write bool) error {
 	h.mu.Lock()
-	if miss {
-		if h.misses++; h.misses > 2 && (h.from == 0 || h.calls < h.from) {
-			h.mu.Unlock()
-			return nil
-		}
+	if write {
+		h.writes++
 	}
-	h.calls++
-	hangs, deaf, well := h.from > 0 && h.calls >= h.from, h.deaf, h.well
+	hangs, deaf, well := h.from >= 0 && h.writes >= h.from, h.deaf, h.well
 	h.mu.Unlock()
 	switch {
 	case !hangs:
@@ -64,22 +60,28 @@ func (h *hung) wait(ctx context.Context, miss bool) error {
 }
 
 func (h *hung) Insert(ctx context.Context, e outbox.Entry, c *outbox.Claim) (outbox.Inserted, error) {
-	if err := h.wait(ctx, false); err != nil {
+	if err := h.wait(ctx, true); err != nil {
 		return outbox.Inserted{}, err
 	}
 	return h.Store.Insert(ctx, e, c)
 }
 
 func (h *hung) Load(ctx context.Context, id outbox.ID) (outbox.Entry, error) {
-	e, err := h.Store.Load(ctx, id)
-	if err := h.wait(ctx, errors.Is(err, outbox.ErrNotFound)); err != nil {
+	if err := h.wait(ctx, false); err != nil {
 		return outbox.Entry{}, err
 	}
-	return e, err
+	return h.Store.Load(ctx, id)
+}
+
+func (h *hung) Headers(ctx context.Context, ids []outbox.ID) ([]outbox.Entry, error) {
+	if err := h.wait(ctx, false); err != nil {
+		return nil, err
+	}
+	return h.Store.Headers(ctx, ids)
 }
 
 func (h *hung) Swap(ctx context.Context, e outbox.Entry, g outbox.Guard) error {
-	if err := h.wait(ctx, false); err != nil {
+	if err := h.wait(ctx, true); err != nil {
 		return err
 	}
 	return h.Store.Swap(ctx, e, g)
@@ -107,7 +109,7 @@ func seize(s *surgery) *hung {
 	ok(s.t, err)
 	disk, err := outbox.OpenBolt(s.file)
 	ok(s.t, err)
-	bad := &hung{Store: disk}
+	bad := &hung{Store: disk, from: -1}
 	s.box, err = outbox.Open(s.t.Context(), bad, outbox.NewKeys(key), append(s.p.Handle(), outbox.WithPace(-1, -1, -1), outbox.WithGrace(-1))...)
 	ok(s.t, err)
 	s.p.Use(s.box)
@@ -119,15 +121,16 @@ func seize(s *surgery) *hung {
 func TestHungStore(t *testing.T) {
 	const deadline, more = 2 * time.Second, 5 * time.Second
 	for _, row := range []struct {
-		from int  // the call of the store that hangs
+		from int  // the write that hangs, and all that comes then; 0 = the first read
 		deaf bool // it does not even end when its caller does
 		down bool // Recip-e takes no connection
 	}{
-		{1, true, false},  // looking the reference up
-		{4, false, true},  // writing that it is about to be sent
-		{5, false, false}, // writing what became of it
-		{6, true, false},
-		{7, false, true}, // taking it back
+		{0, true, false},
+		{1, false, false}, // putting it
+		{2, false, true},  // that it is about to be sent
+		{3, false, false}, // what became of it
+		{3, true, false},
+		{4, false, true}, // taking it back
 	} {
 		t.Run(fmt.Sprintf("%+v", row), func(t *testing.T) {
 			inSandbox(t, func(t *testing.T, s *surgery) {
@@ -149,13 +152,13 @@ func TestHungStore(t *testing.T) {
 				switch f, typed := errors.AsType[*fault.Error](err); {
 				case !typed:
 					t.Errorf("error %T", err)
-				case row.from == 1 && f.Outcome != fault.NotSent, row.from > 1 && !errors.As(err, new(*recipe.UnsureError)):
+				case row.from == 0 && f.Outcome != fault.NotSent, row.from > 0 && !errors.As(err, new(*recipe.UnsureError)):
 					t.Errorf("error %v", err)
 				}
 				disk.heal()
 				up()
 				s.honest("hung", err)
-				if row.from != 6 {
+				if row.from != 3 || !row.deaf {
 					return
 				}
 				if e := <-s.events; e.Kind != recipe.EventSettled || e.Reference != "hung" || e.Outcome.State != recipe.OutcomeCreated || e.RID.IsZero() {
@@ -166,7 +169,7 @@ func TestHungStore(t *testing.T) {
 	}
 	inSandbox(t, func(t *testing.T, s *surgery) {
 		disk := seize(s)
-		disk.hang(4, true)
+		disk.hang(2, true)
 		began := time.Now()
 		permit, err := s.p.Paper(t.Context(), "hung")
 		if took := time.Since(began); took > 10*time.Second+more || err == nil || !permit.IsZero() {
