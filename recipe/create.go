@@ -89,7 +89,7 @@ func (p *Prescriber) Create(ctx context.Context, r CreateRequest) (*Created, err
 	if err != nil {
 		return nil, p.invalid(opCreate, err)
 	}
-	return (&creating{p: p, box: box, r: &r, doc: doc, trips: &trips{}}).attended(ctx, now)
+	return (&creating{p: p, box: box, r: &r, doc: doc, trips: &trips{}, began: now}).attended(ctx, now)
 }
 
 // attended does all that needs the outbox, and leaves it to itself when that hangs.
@@ -216,6 +216,7 @@ type creating struct {
 	r     *CreateRequest
 	doc   *document
 	trips *trips
+	began time.Time
 	stage atomic.Int32
 }
 
@@ -244,10 +245,13 @@ func (c *creating) run(ctx context.Context) (_ *Created, again bool, _ error) {
 	case OutcomePaper:
 		return nil, false, c.p.local(opCreate, fault.Conflict, ErrPaperGiven)
 	case OutcomeHeld:
+		again, err := c.sameAsHeld(ctx, st)
+		if again || err != nil {
+			return nil, again, err
+		}
 		return nil, false, c.notCreated(nil, true)
 	case OutcomeCreated, OutcomeUnsure:
-		created, err := c.join(ctx, st.create)
-		return created, false, err
+		return c.join(ctx, st.create)
 	}
 	n, err := st.create.next()
 	if err != nil {
@@ -263,7 +267,7 @@ func (c *creating) run(ctx context.Context) (_ *Created, again bool, _ error) {
 		return nil, false, c.p.ledger(opCreate, ctx.Err())
 	}
 	res, err := c.box.Do(l.with(ctx), it)
-	if errors.Is(err, outbox.ErrConflict) {
+	if errors.Is(err, outbox.ErrConflict) || errors.Is(err, errAnother) {
 		return nil, true, nil
 	}
 	created, err := c.settle(ctx, it, res, err, l)
@@ -274,34 +278,39 @@ func (c *creating) run(ctx context.Context) (_ *Created, again bool, _ error) {
 	return created, false, err
 }
 
-// join waits for what was begun under the same reference, and asks for it when that is due.
-func (c *creating) join(ctx context.Context, known item) (*Created, error) {
+// join waits for what was begun under the same reference, and asks for it when that is due. again: it was settled meanwhile.
+func (c *creating) join(ctx context.Context, known item) (_ *Created, again bool, _ error) {
 	if known.view.State == outbox.Done {
 		res, err := c.box.Result(ctx, known.id)
 		if err != nil {
-			return nil, c.p.ledger(opCreate, err)
+			return nil, false, c.p.ledger(opCreate, err)
 		}
-		return c.done(res, nil)
+		created, err := c.done(ctx, res, nil)
+		return created, false, err
 	}
 	it, err := c.box.Reveal(ctx, known.id)
 	if err != nil {
-		return nil, c.p.ledger(opCreate, err)
+		return nil, false, c.p.ledger(opCreate, err)
+	}
+	if len(it.Payload) == 0 {
+		return nil, true, nil
 	}
 	rec, err := decodeCreate(it.Payload)
 	if err != nil || rec.Content != c.doc.content {
-		return nil, c.p.local(opCreate, fault.Conflict, outbox.ErrConflict)
+		return nil, false, c.p.local(opCreate, fault.Conflict, outbox.ErrConflict)
 	}
 	l := &live{trips: c.trips, joined: true}
 	if !c.put() {
-		return nil, c.p.ledger(opCreate, ctx.Err())
+		return nil, false, c.p.ledger(opCreate, ctx.Err())
 	}
 	res, err := c.box.Do(l.with(ctx), it)
-	return c.settle(ctx, it, res, err, l)
+	created, err := c.settle(ctx, it, res, err, l)
+	return created, false, err
 }
 
 // done reads the answer of a prescription that was created.
-func (c *creating) done(res *outbox.Result, l *live) (*Created, error) {
-	a, err := decodeCreateAnswer(res.Answer)
+func (c *creating) done(ctx context.Context, res *outbox.Result, l *live) (*Created, error) {
+	a, err := c.p.made(ctx, c.box, c.r.Reference, res.Answer)
 	if err != nil {
 		return nil, &fault.Error{Op: opCreate, Service: c.p.service, Kind: fault.Local, Outcome: fault.Done, Err: err}
 	}
@@ -326,7 +335,7 @@ func (c *creating) done(res *outbox.Result, l *live) (*Created, error) {
 // succeeded it is certain that there is none.
 func (c *creating) settle(ctx context.Context, it outbox.Item, res *outbox.Result, err error, l *live) (*Created, error) {
 	if err == nil {
-		return c.done(res, l)
+		return c.done(ctx, res, l)
 	}
 	if u, ok := errors.AsType[*outbox.UnknownError](err); ok {
 		return nil, c.unsure(u.Err)

@@ -35,12 +35,34 @@ func (c *creating) hold(ctx context.Context, st *entries, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawWait)
 	defer cancel()
 	_, err = c.box.Put(ctx, outbox.Item{
-		Kind: KindHeld, Key: lineOf(c.r.Reference), Ref: refOf(c.r.Reference, n), Held: true, Expiry: outbox.Midnight(time.Time{}), Payload: payload,
+		Kind: KindHeld, Key: lineOf(c.r.Reference), Ref: refOf(c.r.Reference, n), Held: true, Expiry: outbox.Midnight(c.began), Payload: payload,
 	})
 	if err != nil {
 		return c.notCreated(errors.Join(cause, err), false)
 	}
 	return c.notCreated(cause, true)
+}
+
+// sameAsHeld refuses a content that is not what is held, or confirmed, under the same reference. again: it was settled meanwhile.
+func (c *creating) sameAsHeld(ctx context.Context, st *entries) (again bool, _ error) {
+	kept := st.held
+	if kept.fate(time.Now()) == fateDone {
+		kept = st.create
+	}
+	it, err := c.box.Reveal(ctx, kept.id)
+	if err != nil {
+		return false, c.p.ledger(opCreate, err)
+	}
+	if len(it.Payload) == 0 {
+		return true, nil
+	}
+	var r struct {
+		Content string `json:"content"`
+	}
+	if err := json.Unmarshal(it.Payload, &r); err != nil || r.Content != "" && r.Content != c.doc.content {
+		return false, c.p.local(opCreate, fault.Conflict, outbox.ErrConflict)
+	}
+	return false, nil
 }
 
 const opConfirm = "recipe.prescriber.Confirm"

@@ -87,7 +87,7 @@ func latestOf(ctx context.Context, box *outbox.Box, reference string, kinds ...o
 		}
 		more = false
 		for i := range last {
-			more = last[i].advance(windows[i], views) || more
+			more = last[i].advance(windows[i], views, kinds[i] == KindCreate) || more
 		}
 	}
 	return last, nil
@@ -102,20 +102,26 @@ func window(box *outbox.Box, kind outbox.Kind, reference string, from int) []ite
 	return out
 }
 
-// advance goes to the latest of a window that is there. It tells whether there may be later ones.
-func (i *item) advance(window []item, views map[outbox.ID]outbox.View) bool {
+// advance goes to the latest of a window that is there. It tells whether there may be later ones. With once, one that was carried
+// out, or may have been, counts for more than a later one that was not: a person may take up an old one.
+func (i *item) advance(window []item, views map[outbox.ID]outbox.View, once bool) bool {
 	for _, it := range window {
 		view, there := views[it.id]
 		if !there {
 			continue
 		}
-		i.n, i.id, i.view = it.n, it.id, view
+		if i.n = it.n; !once || !certain(i.view) || certain(view) {
+			i.id, i.view = it.id, view
+		}
 		if view.State != outbox.Done && view.State != outbox.Cancelled {
 			i.kept = it.n
 		}
 	}
 	return i.n > window[0].n
 }
+
+// certain tells that an item was carried out, or may have been.
+func certain(v outbox.View) bool { return v.State == outbox.Done || v.Pending }
 
 // next is the number of the item after this one. It is refused where latest would not find it.
 func (i item) next() (int, error) {
@@ -182,7 +188,11 @@ func (p *Prescriber) look(ctx context.Context, box *outbox.Box, reference string
 	}
 	st := &entries{held: last[0], create: last[1], paper: last[2]}
 	if st.paper.fate(now) == fateWaiting || st.paper.fate(now) == fateUnknown {
-		if st.given, err = given(ctx, box, st.paper.id); err != nil {
+		st.given, err = given(ctx, box, st.paper.id)
+		if errors.Is(err, errSettled) { // another one may be put, but not for ever
+			return p.look(ctx, box, reference)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -202,6 +212,11 @@ func (p *Prescriber) look(ctx context.Context, box *outbox.Box, reference string
 		st.state = OutcomeUnsure
 	case st.create.n > 0, st.held.n > 0:
 		st.state = OutcomeNotCreated
+	}
+	if st.state == OutcomeNotTried || st.state == OutcomeNotCreated {
+		if err := intact(ctx, box, reference); err != nil {
+			return nil, err
+		}
 	}
 	return st, nil
 }
@@ -225,15 +240,10 @@ func (p *Prescriber) Outcome(ctx context.Context, reference string) (Outcome, er
 		out.Notice = NoticeUnsure
 	}
 	if st.create.view.State == outbox.Done {
-		res, err := box.Result(ctx, st.create.id)
-		if err != nil {
+		if out.RID, err = p.ridIn(ctx, box, reference, st.create.id); err != nil {
 			return Outcome{}, p.ledger(op, err)
 		}
-		a, err := decodeCreateAnswer(res.Answer)
-		if err != nil {
-			return Outcome{}, p.local(op, fault.Local, err)
-		}
-		if out.RID = a.rid(); out.RID.IsZero() && out.State == OutcomeCreated {
+		if out.RID.IsZero() && out.State == OutcomeCreated {
 			out.Notice = NoticeUnsure
 		}
 	}

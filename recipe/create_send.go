@@ -3,6 +3,7 @@ package recipe
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"sync"
 	"time"
 
@@ -205,6 +206,9 @@ func (h createHandler) Send(ctx context.Context, it outbox.Item, at outbox.Attem
 	if err := p.excluded(ctx, rec.Reference, opCreate); err != nil {
 		return nil, err
 	}
+	if err := p.alone(ctx, rec, it, at); err != nil {
+		return nil, err
+	}
 	l.trips.now(TripSend)
 	q, err := p.createQuestion(rec)
 	if err != nil {
@@ -306,6 +310,9 @@ func (p *Prescriber) excluded(ctx context.Context, reference, op string) error {
 	case fateDone:
 	case fateWaiting, fateUnknown: // behind us in the line: it is looked at after us
 		was, err := given(ctx, box, paper.id)
+		if errors.Is(err, errSettled) {
+			return p.excluded(ctx, reference, op)
+		}
 		if err != nil {
 			return p.ledger(op, err)
 		}
@@ -316,4 +323,31 @@ func (p *Prescriber) excluded(ctx context.Context, reference, op string) error {
 		return nil
 	}
 	return &fault.Error{Op: op, Service: p.service, Kind: fault.Conflict, Outcome: fault.Rejected, Err: ErrPaperGiven}
+}
+
+const errAnother reason = "recipe: there is another one under this reference"
+
+// alone refuses what must not be sent because another try under the same reference was carried out, or may have been: a person may
+// take up an old one, and a computer whose clock is fast takes one for expired that is sent all the same. Like [Prescriber.excluded]
+// it is asked at the head of the line. The first try of the first one needs no look.
+func (p *Prescriber) alone(ctx context.Context, rec *createRecord, it outbox.Item, at outbox.Attempt) error {
+	box := p.box.Load()
+	if box == nil || at.N == 1 && !rec.Later && it.Ref == refOf(rec.Reference, 1) {
+		return nil
+	}
+	for n := 1; n <= maxTries; n++ {
+		id := box.ID(KindCreate, refOf(rec.Reference, n))
+		if id == at.ID {
+			continue
+		}
+		v, err := box.Show(ctx, id)
+		switch {
+		case errors.Is(err, outbox.ErrNotFound):
+		case err != nil:
+			return p.ledger(opCreate, err)
+		case certain(v):
+			return &fault.Error{Op: opCreate, Service: p.service, Kind: fault.Conflict, Outcome: fault.Rejected, Err: errAnother}
+		}
+	}
+	return nil
 }
