@@ -198,11 +198,11 @@ func (p *Prescriber) QueueVision(ctx context.Context, rid identity.RID, v Visibi
 	if rid.IsZero() {
 		return p.invalid(opVision.name, ErrRequest)
 	}
+	if err := v.check(p.conf.Generation); err != nil {
+		return p.invalid(opVision.name, err)
+	}
 	rec := writeRecord{Others: string(v.Others), KMEHR: v.PrescriptionVersion, Source: v.ReferenceSourceVersion}
 	if v.Vision != nil {
-		if err := protocol.CheckVision(protocol.Prescriber, *v.Vision); err != nil {
-			return p.invalid(opVision.name, err)
-		}
 		text := v.Vision.Reveal()
 		rec.Vision = &text
 	}

@@ -32,22 +32,35 @@ func (p *Prescriber) SetFeedback(ctx context.Context, rid identity.RID, allowed 
 	})
 }
 
-// Visibility is who finds a prescription.
+// Visibility is who finds a prescription. One of Vision and Others must be given. What the platform does with the one that is left
+// out is not published, and a prescription may be open to everybody after it: known clients always send both (dossier 04 section
+// 11.3).
 type Visibility struct {
-	// Vision is for pharmacies; nil leaves it as it is (generation of 2023 only).
+	// Vision is for pharmacies; nil leaves it out (generation of 2023 only).
 	Vision *protocol.Vision
-	// Others is for other prescribers; "" leaves it as it is. Anything else is refused in the generation of 2021.
+	// Others is for other prescribers; "" leaves it out. Anything else is refused in the generation of 2021.
 	Others protocol.VisionOthers
 	// PrescriptionVersion and ReferenceSourceVersion are sent with [WithVisionAdministrative] only.
 	PrescriptionVersion, ReferenceSourceVersion string
 }
 
+// check refuses what cannot be sent.
+func (v Visibility) check(g protocol.Generation) error {
+	switch {
+	case v.Vision == nil && (v.Others == "" || g == protocol.Gen2021):
+		return ErrRequest
+	case g == protocol.Gen2021 && v.Others != "":
+		return errOthers
+	case v.Vision != nil:
+		return protocol.CheckVision(protocol.Prescriber, *v.Vision)
+	}
+	return nil
+}
+
 // PutVision changes who finds a prescription.
 func (p *Prescriber) PutVision(ctx context.Context, rid identity.RID, v Visibility) error {
-	if v.Vision != nil {
-		if err := protocol.CheckVision(protocol.Prescriber, *v.Vision); err != nil {
-			return p.invalid(opVision.name, err)
-		}
+	if err := v.check(p.conf.Generation); err != nil {
+		return p.invalid(opVision.name, err)
 	}
 	q := question[*protocol.PutVisionResult]{
 		op: opVision, result: func() *protocol.PutVisionResult { return new(protocol.PutVisionResult) },
