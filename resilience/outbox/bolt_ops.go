@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -213,8 +214,8 @@ func (t *boltTx) best(c Claim) (line *Line, next time.Time) {
 				}
 				continue
 			}
-			if line == nil || rank < bestRank || rank == bestRank && due < bestDue {
-				l := Line(key[len(prefix)+8:])
+			l := Line(key[len(prefix)+8:])
+			if line == nil || cmp.Or(cmp.Compare(rank, bestRank), cmp.Compare(due, bestDue), bytes.Compare(l[:], line[:])) < 0 {
 				line, bestRank, bestDue = &l, rank, due
 			}
 		}

@@ -21,8 +21,8 @@ type Store interface {
 	// Headers returns the entries of ids without payloads and answers, all as they were at one moment: who
 	// sees a write in one of them sees in the others all writes that were made before it. They come in
 	// the order asked, those that are not there are left out, and an id that is given twice comes twice.
-	// One whose header cannot be read comes with its ID only: opening it will tell. ErrInvalid: more than
-	// MaxHeaders ids.
+	// One whose header cannot be read, or that was set aside and not inserted since, comes with its ID
+	// only. ErrInvalid: more than MaxHeaders ids.
 	Headers(ctx context.Context, ids []ID) ([]Entry, error)
 	// Swap replaces the entry by e when the stored Rev is e.Rev-1, else ErrStale; ErrNotFound.
 	// A nil Payload or Answer leaves what is stored; g.Drop removes the payload. When g.Lease is
@@ -93,7 +93,7 @@ type Claim struct {
 	// shortened, and keeps its epoch.
 	Line *Line
 	// Kinds asks for a line whose head is of one of these kinds, is due, and is free: the best
-	// priority first, then the earliest due. Ignored with Line.
+	// priority first, then the earliest due, then the lowest Line. Ignored with Line.
 	Kinds []Kind
 	// Urgent considers only heads of priority Interactive.
 	Urgent bool
