@@ -34,6 +34,7 @@ type etk struct {
 	others         []*x509.Certificate
 	signer         cms.SignerInfo
 	content        []byte
+	proofs         proofs
 }
 
 // ParseETK reads a token. The error wraps [ErrETK].
@@ -157,6 +158,9 @@ func (k ETK) ExpiresAt() time.Time {
 // registration authority's signature verifies. That its certificate is missing or its issuer not trusted is the warning
 // [ETKRegistrationNotTrusted], since old authorities are under other roots. Of the policy only Off, Also and Refuse are looked at.
 //
+// Signatures and paths that were verified are not verified again within a minute, with the same trust anchors; what is said about
+// time is looked at in each call.
+//
 // The recipient may be sealed for, and carries the warnings. The error is [ErrETK] for the zero ETK and else a [*Refusal]
 // with all findings.
 func (k ETK) Check(trust Trust, policy Policy, at time.Time) (Recipient, error) {
@@ -170,7 +174,8 @@ func (k ETK) Check(trust Trust, policy Policy, at time.Time) (Recipient, error) 
 	if rsaBits(k.authentication) == 0 {
 		r.fail(ETKAuthenticationKeyBroken)
 	}
-	if k.issuedBy(k.authentication) != nil {
+	k.proofs.begin(trust)
+	if k.issuedByHolder() != nil {
 		r.fail(ETKEncryptionSignature)
 	}
 	within(r, k.encryption, at, ETKEncryptionTooEarly, ETKEncryptionExpired)
@@ -187,7 +192,7 @@ func (k ETK) Check(trust Trust, policy Policy, at time.Time) (Recipient, error) 
 	if !sameName(k.encryption.RawSubject, k.authentication.RawSubject) {
 		r.fail(ETKCertificatesDoNotMatch)
 	}
-	if !r.Has(ETKAuthenticationExpired) && trust.verify(k.authentication, k.others, at) != nil {
+	if !r.Has(ETKAuthenticationExpired) && k.trusted(trust, k.authentication, at) != nil {
 		r.fail(ETKAuthenticationStatus)
 	}
 	k.checkRegistration(r, trust, policy, at)
@@ -216,14 +221,11 @@ func (k ETK) checkRegistration(r *Report, trust Trust, policy Policy, at time.Ti
 		r.warn(ETKRegistrationNotTrusted, policy)
 		return
 	}
-	err := k.signer.Verify(hashOf(k.content), k.registration.PublicKey, cms.VerifyOptions{
-		Accept: []cms.Scheme{cms.PKCS1v15WithSHA256, cms.PSSWithSHA256}, IgnoreProtection: !policy.is(AlgorithmProtection),
-	})
+	err := k.registeredAs(!policy.is(AlgorithmProtection))
 	if err != nil || k.registration.KeyUsage != 0 && k.registration.KeyUsage&signs == 0 {
 		r.fail(ETKRegistrationSignature)
 	}
-	if trust.verify(k.registration, k.others, at) != nil &&
-		trust.verify(k.registration, k.others, k.encryption.NotBefore) != nil {
+	if k.trusted(trust, k.registration, at, k.encryption.NotBefore) != nil {
 		r.warn(ETKRegistrationNotTrusted, policy)
 	}
 }

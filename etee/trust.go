@@ -28,6 +28,12 @@ const maxIssuerBits = 8192
 // verify looks for a path from the certificate to a root at that time, through any of the others (PKIX, no revocation: the
 // official connectors do not ask for it either, dossier 02 B.2).
 func (t Trust) verify(c *x509.Certificate, others []*x509.Certificate, at time.Time) error {
+	_, err := t.paths(c, others, at)
+	return err
+}
+
+// paths is verify that also tells the paths.
+func (t Trust) paths(c *x509.Certificate, others []*x509.Certificate, at time.Time) ([][]*x509.Certificate, error) {
 	pool := x509.NewCertPool()
 	if t.Intermediates != nil {
 		pool = t.Intermediates.Clone()
@@ -37,10 +43,9 @@ func (t Trust) verify(c *x509.Certificate, others []*x509.Certificate, at time.T
 			pool.AddCert(o)
 		}
 	}
-	_, err := c.Verify(x509.VerifyOptions{
+	return c.Verify(x509.VerifyOptions{
 		Roots: t.Roots, Intermediates: pool, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 	})
-	return err
 }
 
 // sameName compares names as the official library does: the same parts in the same order, values without regard to case
