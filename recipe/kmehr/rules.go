@@ -55,9 +55,9 @@ func (r Rules) Check(m *Message, t identity.PrescriptionType) []Violation {
 	if r.Len(t) == 0 {
 		return append(found, Violation{Rule: string(t), Message: "there are no rules for this type of prescription"})
 	}
-	left := checkSteps
+	c := check{left: checkSteps}
 	for k := range r.types[t] {
-		found = append(found, r.types[t][k].check(xpath.Document(m.root), &left)...)
+		found = append(found, r.types[t][k].check(xpath.Document(m.root), &c)...)
 		if len(found) >= maxViolations {
 			return found[:maxViolations]
 		}
@@ -78,10 +78,16 @@ func Check(doc []byte, t identity.PrescriptionType) error {
 	return nil
 }
 
-func (r *rule) check(document xpath.Item, left *int) []Violation {
+// check is one check of a document under way.
+type check struct {
+	xpath.Runner
+	left int // steps
+}
+
+func (r *rule) check(document xpath.Item, c *check) []Violation {
 	at := []xpath.Item{document}
 	if r.each != nil {
-		v, err := r.eval(r.each, document, left)
+		v, err := c.eval(r.each, document)
 		if err != nil {
 			return r.broken(r.place)
 		}
@@ -89,7 +95,7 @@ func (r *rule) check(document xpath.Item, left *int) []Violation {
 	}
 	var found []Violation
 	for _, i := range at {
-		v, err := r.eval(r.test, i, left)
+		v, err := c.eval(r.test, i)
 		switch {
 		case err != nil:
 			return append(found, r.broken(r.place)...)
@@ -107,12 +113,12 @@ func (r *rule) check(document xpath.Item, left *int) []Violation {
 	return found
 }
 
-func (r *rule) eval(e *xpath.Expr, at xpath.Item, left *int) (xpath.Value, error) {
-	if *left <= 0 {
+func (c *check) eval(e *xpath.Expr, at xpath.Item) (xpath.Value, error) {
+	if c.left <= 0 {
 		return xpath.Value{}, xpath.ErrLimit
 	}
-	v, used, err := e.Run(at, min(ruleSteps, *left))
-	*left -= used
+	v, used, err := c.Run(e, at, min(ruleSteps, c.left))
+	c.left -= used
 	return v, err
 }
 

@@ -17,19 +17,31 @@ func (e *Expr) Eval(at Item, steps int) (Value, error) {
 
 // Run is Eval that also tells how many steps were needed.
 func (e *Expr) Run(at Item, steps int) (v Value, used int, err error) {
-	r := &run{left: steps}
+	return new(Runner).Run(e, at, steps)
+}
+
+// Runner evaluates many expressions on one document, and uses for each what the ones before left behind. The zero value is
+// ready; it is for one goroutine.
+type Runner struct{ r run }
+
+// Run evaluates e as [Expr.Run] does. What it returns stays as it is.
+func (x *Runner) Run(e *Expr, at Item, steps int) (v Value, used int, err error) {
+	r := &x.r
+	r.left = steps
 	v = e.root.eval(r, scope{at, 1, 1})
 	if r.left < 0 {
+		*r = run{} // what was begun may be half done
 		return Value{}, steps, ErrLimit
 	}
 	return v, steps - r.left, nil
 }
 
-// run is the state of one evaluation. Once left is negative all loops end early and the result is void.
+// run is the state of evaluations on one document. Once left is negative all loops end early and the result is void.
 type run struct {
 	left  int
 	order map[*xmltree.Node]int // made when nodes must be sorted
 	spare [][]Item              // lists that no value uses any more
+	args  []Value               // of the functions that are being called
 }
 
 func (r *run) list() []Item {
@@ -38,10 +50,22 @@ func (r *run) list() []Item {
 		r.spare = r.spare[:k]
 		return l
 	}
-	return make([]Item, 0, 4)
+	return make([]Item, 0, 8)
 }
 
-func (r *run) free(l []Item) { r.spare = append(r.spare, l[:0]) }
+// free takes back a list that only its caller has: each evaluation of a path makes its own.
+func (r *run) free(l []Item) {
+	if cap(l) > 0 {
+		r.spare = append(r.spare, l[:0])
+	}
+}
+
+// truth converts a value that nobody needs any more.
+func (r *run) truth(v Value) bool {
+	b := v.Bool()
+	r.free(v.set)
+	return b
+}
 
 func (r *run) spend(n int) bool {
 	r.left -= n
@@ -77,7 +101,7 @@ func (x *negation) eval(r *run, s scope) Value {
 }
 
 type binaryExpr struct {
-	op          string
+	op          operator
 	left, right expr
 }
 
@@ -87,29 +111,77 @@ func (x *binaryExpr) eval(r *run, s scope) Value {
 	}
 	a := x.left.eval(r, s)
 	switch x.op {
-	case "or":
-		return Value{b: a.Bool() || x.right.eval(r, s).Bool()}
-	case "and":
-		return Value{b: a.Bool() && x.right.eval(r, s).Bool()}
+	case opOr:
+		return Value{b: r.truth(a) || r.truth(x.right.eval(r, s))}
+	case opAnd:
+		return Value{b: r.truth(a) && r.truth(x.right.eval(r, s))}
 	}
 	b := x.right.eval(r, s)
+	defer r.free(a.set)
+	defer r.free(b.set)
 	switch x.op {
-	case "+":
+	case opPlus:
 		return Value{kind: numeric, n: a.Number() + b.Number()}
-	case "-":
+	case opMinus:
 		return Value{kind: numeric, n: a.Number() - b.Number()}
-	case "*":
+	case opTimes:
 		return Value{kind: numeric, n: a.Number() * b.Number()}
-	case "div":
+	case opDiv:
 		return Value{kind: numeric, n: a.Number() / b.Number()}
-	case "mod":
+	case opMod:
 		return Value{kind: numeric, n: math.Mod(a.Number(), b.Number())}
 	}
 	return Value{b: r.compare(x.op, a, b)}
 }
 
+// valueTest compares the attributes of that name, or the texts, of the context node with a literal: what most predicates of
+// rules do.
+type valueTest struct {
+	attribute string // "" = the texts
+	op        operator
+	literal   string
+}
+
+// simpler returns an expression that says the same and needs no sets, or x.
+func (x *binaryExpr) simpler() expr {
+	l, isPath := x.left.(*location)
+	lit, isLiteral := x.right.(literal)
+	if !isPath || !isLiteral || x.op != opEqual && x.op != opUnequal || l.start != nil || l.absolute || len(l.steps) != 1 {
+		return x
+	}
+	switch s := l.steps[0]; {
+	case len(s.preds) > 0:
+	case s.axis == axisAttribute && s.test == testName:
+		return &valueTest{s.name, x.op, string(lit)}
+	case s.axis == axisChild && s.test == testText:
+		return &valueTest{"", x.op, string(lit)}
+	}
+	return x
+}
+
+func (x *valueTest) eval(r *run, s scope) Value {
+	if s.item.kind != isElement || !r.spend(1) {
+		return Value{}
+	}
+	equal, looked, found := x.op == opEqual, 0, false
+	if x.attribute == "" {
+		for c := s.item.node.FirstChild(); c != nil && !found; c = c.NextSibling() {
+			looked++
+			found = c.Kind() == xmltree.Text && (c.Data() == x.literal) == equal
+		}
+	} else {
+		for _, a := range s.item.node.Attrs() {
+			looked++
+			if found = a.Local == x.attribute && (a.Value == x.literal) == equal; found {
+				break
+			}
+		}
+	}
+	return Value{b: r.spend(looked) && found}
+}
+
 // compare follows section 3.4: a comparison with a set holds when it holds for a member of it.
-func (r *run) compare(op string, a, b Value) bool {
+func (r *run) compare(op operator, a, b Value) bool {
 	switch {
 	case a.kind == nodes && b.kind == boolean, a.kind == boolean && b.kind == nodes:
 		return compareAtoms(op, Value{b: a.Bool()}, Value{b: b.Bool()})
@@ -131,7 +203,7 @@ func (r *run) compare(op string, a, b Value) bool {
 	return compareAtoms(op, a, b)
 }
 
-func (r *run) compareOne(op string, a Value, i Item) bool {
+func (r *run) compareOne(op operator, a Value, i Item) bool {
 	return compareAtoms(op, a, Value{kind: text, s: i.text()})
 }
 
@@ -163,7 +235,7 @@ func (r *run) keep(list []Item, pred expr) []Item {
 			return nil
 		}
 		v := pred.eval(r, scope{i, k + 1, size})
-		if v.kind == numeric && v.n == float64(k+1) || v.kind != numeric && v.Bool() {
+		if v.kind == numeric && v.n == float64(k+1) || v.kind != numeric && r.truth(v) {
 			out = append(out, i)
 		}
 	}
@@ -207,7 +279,9 @@ func (x *location) eval(r *run, s scope) Value {
 	var set []Item
 	switch {
 	case x.start != nil:
-		set = slices.Clone(x.start.eval(r, s).set)
+		from := x.start.eval(r, s).set
+		set = append(r.list(), from...)
+		r.free(from)
 	case x.absolute:
 		set = append(r.list(), top(s.item))
 	default:
@@ -398,14 +472,20 @@ func (x *call) eval(r *run, s scope) Value {
 	if !r.spend(1) {
 		return Value{}
 	}
-	args := make([]Value, len(x.args))
-	for k, a := range x.args {
-		args[k] = a.eval(r, s)
-		if args[k].kind == text && !r.spend(len(args[k].s)/64) {
+	base := len(r.args)
+	for _, a := range x.args {
+		v := a.eval(r, s)
+		if v.kind == text && !r.spend(len(v.s)/64) {
 			return Value{}
 		}
+		r.args = append(r.args, v)
 	}
-	return x.f.apply(r, s, args)
+	v := x.f.apply(r, s, r.args[base:])
+	for _, a := range r.args[base:] {
+		r.free(a.set)
+	}
+	r.args = r.args[:base]
+	return v
 }
 
 // first returns the text of the first argument, or of the context node when there is none.

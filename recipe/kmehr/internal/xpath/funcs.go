@@ -21,10 +21,8 @@ func vText(s string) Value { return Value{kind: text, s: s} }
 
 // functions is the core library of XPath 1.0 section 4 without id, lang and namespace-uri.
 var functions = map[string]function{
-	"count": {1, 1, func(r *run, _ scope, a []Value) Value {
-		n := len(a[0].set)
-		r.free(a[0].set) // nobody else has it: each evaluation of a path makes its own list
-		return vNum(float64(n))
+	"count": {1, 1, func(_ *run, _ scope, a []Value) Value {
+		return vNum(float64(len(a[0].set)))
 	}, true},
 	"sum":   {1, 1, sum, true},
 	"not":   {1, 1, func(_ *run, _ scope, a []Value) Value { return vBool(!a[0].Bool()) }, false},

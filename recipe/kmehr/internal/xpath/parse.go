@@ -116,10 +116,34 @@ func (p *parser) binary(level int) (expr, error) {
 		}
 		var right expr
 		if right, err = p.binary(level + 1); err == nil {
-			left = &binaryExpr{op, left, right}
+			left = (&binaryExpr{operators[op], left, right}).simpler()
 		}
 	}
 	return nil, err
+}
+
+// operator is a binary operator.
+type operator uint8
+
+const (
+	opOr operator = iota
+	opAnd
+	opEqual
+	opUnequal
+	opLess
+	opAtMost
+	opMore
+	opAtLeast
+	opPlus
+	opMinus
+	opTimes
+	opDiv
+	opMod
+)
+
+var operators = map[string]operator{
+	"or": opOr, "and": opAnd, "=": opEqual, "!=": opUnequal, "<": opLess, "<=": opAtMost, ">": opMore, ">=": opAtLeast,
+	"+": opPlus, "-": opMinus, "*": opTimes, "div": opDiv, "mod": opMod,
 }
 
 func (p *parser) operator(ops []string) string {

@@ -103,32 +103,32 @@ func formatNumber(f float64) string {
 	return strconv.FormatFloat(f, 'f', -1, 64)
 }
 
-func compareOrdered(op string, a, b float64) bool {
+func compareOrdered(op operator, a, b float64) bool {
 	switch op {
-	case "=":
+	case opEqual:
 		return a == b
-	case "!=":
+	case opUnequal:
 		return a != b
-	case "<":
+	case opLess:
 		return a < b
-	case "<=":
+	case opAtMost:
 		return a <= b
-	case ">":
+	case opMore:
 		return a > b
 	}
 	return a >= b
 }
 
-func isEquality(op string) bool { return op == "=" || op == "!=" }
+func isEquality(op operator) bool { return op == opEqual || op == opUnequal }
 
 // compareAtoms compares two values that are not sets.
-func compareAtoms(op string, a, b Value) bool {
+func compareAtoms(op operator, a, b Value) bool {
 	switch {
 	case !isEquality(op):
 	case a.kind == boolean || b.kind == boolean:
-		return (a.Bool() == b.Bool()) == (op == "=")
+		return (a.Bool() == b.Bool()) == (op == opEqual)
 	case a.kind != numeric && b.kind != numeric:
-		return (a.Text() == b.Text()) == (op == "=")
+		return (a.Text() == b.Text()) == (op == opEqual)
 	}
 	return compareOrdered(op, a.Number(), b.Number())
 }
