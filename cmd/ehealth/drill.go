@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,9 +19,9 @@ type drillCmd struct {
 	figuresFlags
 }
 
-func (c *drillCmd) Run(s streams) error {
+func (c *drillCmd) Run(ctx context.Context, s streams) error {
 	if c.Figures {
-		return c.measure(s, c.JSON)
+		return c.measure(ctx, s, c.JSON)
 	}
 	ids := c.Incident
 	if len(ids) == 0 {
@@ -36,6 +37,7 @@ func (c *drillCmd) Run(s streams) error {
 	}
 	// Virtual time only goes forward.
 	slices.SortStableFunc(ids, func(a, b string) int { return start[a].Compare(start[b]) })
+	endOnSignal(ctx, s, false)
 	drill.Main(func() int {
 		if err := c.replay(s, ids); err != nil {
 			return report(s, err)

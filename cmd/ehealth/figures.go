@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/ehealth-continuity/ehealth/drill"
 	"github.com/ehealth-continuity/ehealth/drill/figures"
@@ -29,27 +32,25 @@ type figuresFlags struct {
 
 // measure prints the figures. Virtual time has one bubble per process, so the seeds are shared among processes; what
 // needs the wall clock is measured afterwards, in peace.
-func (c *figuresFlags) measure(s streams, asJSON bool) error {
+func (c *figuresFlags) measure(ctx context.Context, s streams, asJSON bool) error {
 	if c.Seeds < 1 {
 		return usageError{errors.New("--seeds must be at least 1")}
 	}
 	if len(c.Share) > 0 {
-		return c.part(s)
+		return c.part(ctx, s)
 	}
 	for _, f := range c.Only {
 		if !figures.Known(f) {
 			return usageError{fmt.Errorf("no figure %q", f)}
 		}
 	}
-	table, err := c.shared(s)
-	if err != nil {
+	table, err := c.shared(ctx, s)
+	if err == nil {
+		err = c.timed(ctx, table)
+	}
+	if err := cmp.Or(interruption(ctx), err); err != nil {
 		return err
 	}
-	timed, err := figures.Cancellation(figures.Options{Seeds: seedsFrom(1, 1, c.Seeds), Only: c.Only})
-	if err != nil {
-		return err
-	}
-	table.Merge(timed)
 	if c.Write != "" {
 		var page bytes.Buffer
 		if err := table.WriteMarkdown(&page, c.command()); err != nil {
@@ -101,12 +102,36 @@ func seedsFrom(first, n, last int) (out []uint64) {
 	return out
 }
 
-// shared lets one process per processor measure its seeds.
-func (c *figuresFlags) shared(s streams) (*figures.Table, error) {
+// timed adds what needs the wall clock. It takes some seconds, and does not heed ctx.
+func (c *figuresFlags) timed(ctx context.Context, table *figures.Table) error {
+	done := make(chan error, 1)
+	go func() {
+		timed, err := figures.Cancellation(figures.Options{Seeds: seedsFrom(1, 1, c.Seeds), Only: c.Only})
+		if err == nil && ctx.Err() == nil {
+			table.Merge(timed)
+		}
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// shared lets one process per processor measure its seeds. What they put on disk is in a directory of this process, so that
+// nothing is left when they are interrupted.
+func (c *figuresFlags) shared(ctx context.Context, s streams) (table *figures.Table, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
+	dir, err := os.MkdirTemp("", "ehealth-figures")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	n := min(runtime.NumCPU(), c.Seeds)
 	tables, errs := make([]figures.Table, n), make([]error, n)
 	var wg sync.WaitGroup
@@ -119,8 +144,10 @@ func (c *figuresFlags) shared(s streams) (*figures.Table, error) {
 			if len(c.Only) > 0 {
 				args = append(args, "--only="+strings.Join(c.Only, ","))
 			}
-			cmd := exec.Command(self, args...) //nolint:gosec // this very program
-			cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+			cmd := exec.CommandContext(ctx, self, args...) //nolint:gosec // this very program
+			cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+			cmd.WaitDelay = time.Second
+			cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "TMPDIR="+dir, "TMP="+dir)
 			cmd.Stderr = s.err
 			out, err := cmd.Output()
 			if err == nil {
@@ -141,7 +168,8 @@ func (c *figuresFlags) shared(s streams) (*figures.Table, error) {
 }
 
 // part measures the seeds of this process and writes them for the one that started it.
-func (c *figuresFlags) part(s streams) error {
+func (c *figuresFlags) part(ctx context.Context, s streams) error {
+	endOnSignal(ctx, s, true)
 	drill.Main(func() int {
 		t, err := figures.Measure(figures.Options{Seeds: c.Share, Only: c.Only})
 		if err == nil {

@@ -17,6 +17,7 @@
 //
 // Exit codes: 0 done; 1 a failure on this computer; 2 wrong usage or configuration; 3 the
 // platform refused; 4 the platform is unavailable or did not answer; 5 the outcome is unknown.
+// A drill that a signal ends leaves 128 and the number of the signal: 130 for Ctrl-C, 143 for SIGTERM.
 package main
 
 import (
@@ -26,10 +27,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"regexp"
 	"strings"
-	"syscall"
 
 	"github.com/alecthomas/kong"
 
@@ -90,7 +89,7 @@ func (m withoutNumbers) Write(b []byte) (int, error) {
 }
 
 func run(args []string, io streams) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := untilSignal(context.Background())
 	defer stop()
 	var c cli
 	exit := -1
@@ -143,6 +142,9 @@ func (e exitError) Unwrap() error { return e.error }
 func report(io streams, err error) int {
 	fmt.Fprintln(io.err, "ehealth:", strings.TrimPrefix(err.Error(), "ehealth: "))
 	fe, isFault := errors.AsType[*fault.Error](err)
+	if left, ok := errors.AsType[exitError](err); ok && !isFault {
+		return left.code
+	}
 	if !isFault {
 		if _, usage := errors.AsType[usageError](err); usage {
 			return exitUsage
