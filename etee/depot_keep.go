@@ -60,6 +60,7 @@ type entry struct {
 	tokens  []held
 	missing error // instead of tokens: the depot has none
 	dropped bool  // not to be used, not even stale
+	former  *entry
 }
 
 // held is a token with the identifier under which the depot has it.
@@ -105,9 +106,10 @@ func (d *Depot) kept(ctx context.Context, id Identifier, now time.Time) *entry {
 	return nil
 }
 
-// keep remembers what was fetched, in memory and, unless it is that there is nothing, in the store.
+// keep remembers what was fetched, in memory and, unless it is that there is nothing, in the store; and what was there before.
 func (d *Depot) keep(ctx context.Context, e *entry) {
 	d.mu.Lock()
+	e.former = formerOf(d.entries[e.id], e)
 	d.remember(e, e.fetched)
 	d.pause = time.Time{}
 	d.mu.Unlock()
@@ -133,7 +135,7 @@ func (d *Depot) remember(e *entry, now time.Time) {
 	}
 }
 
-// write brings the store up to date about one holder; a nil entry, or one without tokens, takes the holder out. Another process
+// write brings the store up to date about one holder; a nil entry, or one with no tokens now or before, takes the holder out. Another process
 // that writes the same record at the same time may undo it: the depot then asks once more than needed.
 func (d *Depot) write(ctx context.Context, id Identifier, e *entry) {
 	if d.conf.Store == nil {
@@ -150,7 +152,7 @@ func (d *Depot) write(ctx context.Context, id Identifier, e *entry) {
 	}
 	n := len(shelf.Holders)
 	shelf.Holders = slices.DeleteFunc(shelf.Holders, func(r holderRecord) bool { return r.Identifier.is(id) })
-	if e == nil || e.missing != nil {
+	if e == nil || e.missing != nil && e.former == nil {
 		if len(shelf.Holders) == n {
 			return
 		}
@@ -177,7 +179,13 @@ type shelfRecord struct {
 type holderRecord struct {
 	Identifier idRecord      `json:"id"`
 	Fetched    time.Time     `json:"fetched"`
-	Tokens     []tokenRecord `json:"tokens"`
+	Tokens     []tokenRecord `json:"tokens"` // empty = the depot had none
+	Former     *formerRecord `json:"former,omitempty"`
+}
+
+type formerRecord struct {
+	Fetched time.Time     `json:"fetched"`
+	Tokens  []tokenRecord `json:"tokens"`
 }
 
 type tokenRecord struct {
@@ -196,11 +204,18 @@ func recordID(i Identifier) idRecord { return idRecord{string(i.Type), i.Reveal(
 func (r idRecord) is(i Identifier) bool { return r == recordID(i) }
 
 func recordOf(e *entry) holderRecord {
-	r := holderRecord{Identifier: recordID(e.id), Fetched: e.fetched}
-	for _, h := range e.tokens {
-		r.Tokens = append(r.Tokens, tokenRecord{recordID(h.id), h.etk.Bytes()})
+	r := holderRecord{Identifier: recordID(e.id), Fetched: e.fetched, Tokens: recordTokens(e.tokens)}
+	if e.former != nil {
+		r.Former = &formerRecord{e.former.fetched, recordTokens(e.former.tokens)}
 	}
 	return r
+}
+
+func recordTokens(all []held) (out []tokenRecord) {
+	for _, h := range all {
+		out = append(out, tokenRecord{recordID(h.id), h.etk.Bytes()})
+	}
+	return out
 }
 
 // entry reads a record. Nothing of it is relied upon: tokens are checked before each use.
@@ -209,8 +224,17 @@ func (r holderRecord) entry() (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &entry{id: id, fetched: r.Fetched}
-	for _, t := range r.Tokens {
+	e := &entry{id: id, fetched: r.Fetched, dropped: len(r.Tokens) == 0}
+	if e.tokens, err = heldTokens(r.Tokens); err != nil || r.Former == nil {
+		return e, err
+	}
+	e.former = &entry{id: id, fetched: r.Former.Fetched}
+	e.former.tokens, err = heldTokens(r.Former.Tokens)
+	return e, err
+}
+
+func heldTokens(all []tokenRecord) (out []held, _ error) {
+	for _, t := range all {
 		id, err := identifierFrom(t.Identifier.Type, t.Identifier.Value, t.Identifier.Application)
 		if err != nil {
 			return nil, err
@@ -219,9 +243,9 @@ func (r holderRecord) entry() (*entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		e.tokens = append(e.tokens, held{id, k})
+		out = append(out, held{id, k})
 	}
-	return e, nil
+	return out, nil
 }
 
 // shelf is the key of the record that a holder belongs to.

@@ -140,8 +140,8 @@ func ask[R protocol.Result](ctx context.Context, c *client, q question[R]) (*ans
 	return a, c.opens(with, to, err)
 }
 
-// another is a token that was not tried yet: the depot's, a newer one of the same holder, that of another candidate, or what
-// Recip-e could open last.
+// another is a token that was not tried yet: the depot's, a newer one of the same holder, that of another candidate, what Recip-e
+// could open last, or what the depot had before.
 func (c *client) another(ctx context.Context, to etee.Found, tried []etee.Found) (etee.Found, bool) {
 	fresh := func(f etee.Found) bool {
 		return !slices.ContainsFunc(tried, func(t etee.Found) bool { return t.Key() == f.Key() })
@@ -157,10 +157,23 @@ func (c *client) another(ctx context.Context, to etee.Found, tried []etee.Found)
 			return found, true
 		}
 	}
-	return c.lastOpened(tried...)
+	if last, ok := c.lastOpened(tried...); ok {
+		return last, true
+	}
+	return c.former(ctx, fresh)
 }
 
-// recipients are the tokens to seal for: what the depot has, else those that Recip-e could open last.
+// former are tokens that the depot had before: the key of one may still be in use.
+func (c *client) former(ctx context.Context, fresh func(etee.Found) bool) (etee.Found, bool) {
+	for _, id := range c.conf.Recipients {
+		if found, ok := c.p.Depot.Former(ctx, id); ok && fresh(found) {
+			return found, true
+		}
+	}
+	return etee.Found{}, false
+}
+
+// recipients are the tokens to seal for: what the depot has, else those that Recip-e could open last, else what the depot had.
 func (c *client) recipients(ctx context.Context, known *etee.Found) (etee.Found, error) {
 	if known != nil {
 		return *known, nil
@@ -171,6 +184,9 @@ func (c *client) recipients(ctx context.Context, known *etee.Found) (etee.Found,
 	}
 	if last, ok := c.lastOpened(); ok {
 		return last, nil
+	}
+	if before, ok := c.former(ctx, func(etee.Found) bool { return true }); ok {
+		return before, nil
 	}
 	return found, err
 }
