@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -48,6 +49,7 @@ func (c Credential) TLS() tls.Certificate {
 // cards, the CA of TLS servers, and what they issue. Everything below the CAs is made when it is asked for.
 type pki struct {
 	keys   KeySource
+	name   string       // OU of the authorities: keys are shared by the sandboxes of a process, and what one issued is foreign to another
 	next   atomic.Int64 // next index of keys
 	serial atomic.Int64
 	from   time.Time // NotBefore of everything
@@ -73,7 +75,7 @@ type authority struct {
 // newPKI makes the CAs. Their keys are ECDSA P-256 where only our own TLS stack reads them and for the root, which
 // only signs; the issuing CA of eHealth certificates has an RSA key, as clients of the real platform expect.
 func newPKI(keys KeySource, now time.Time) (*pki, error) {
-	p := &pki{keys: keys, from: now.Add(-certBefore).Truncate(time.Second), to: now.Add(certAfter).Truncate(time.Second)}
+	p := &pki{keys: keys, name: "Sandbox " + randomHex(4), from: now.Add(-certBefore).Truncate(time.Second), to: now.Add(certAfter).Truncate(time.Second)}
 	p.serial.Store(1 << 40)
 	var err error
 	if p.root, err = p.newAuthority("Sandbox Root CA", nil, false); err != nil {
@@ -135,9 +137,9 @@ var (
 func (p *pki) clientChain(cert *x509.Certificate, now time.Time) (eid bool, err error) {
 	var issuer *x509.Certificate
 	switch {
-	case cert.CheckSignatureFrom(p.ehealth.cert) == nil:
+	case issued(p.ehealth.cert, cert):
 		issuer = p.ehealth.cert
-	case cert.CheckSignatureFrom(p.citizen.cert) == nil:
+	case issued(p.citizen.cert, cert):
 		issuer, eid = p.citizen.cert, true
 	default:
 		return false, errCertForeign
@@ -149,6 +151,11 @@ func (p *pki) clientChain(cert *x509.Certificate, now time.Time) (eid bool, err 
 		return eid, errCertUsage
 	}
 	return eid, nil
+}
+
+// issued tells whether an authority issued a certificate: by its key, under its name.
+func issued(by, cert *x509.Certificate) bool {
+	return bytes.Equal(cert.RawIssuer, by.RawSubject) && cert.CheckSignatureFrom(by) == nil
 }
 
 // application issues a certificate of the platform itself (dossier 01 D.5 for the order of the names).
@@ -334,7 +341,9 @@ func (p *pki) newAuthority(cn string, by *authority, withRSA bool) (authority, e
 	}
 	ski := sha1.Sum(spki) //nolint:gosec // an identifier, not a digest that protects something
 	t := &x509.Certificate{
-		SerialNumber: p.nextSerial(), Subject: pkix.Name{Country: []string{"BE"}, Organization: []string{"Sandbox, not eHealth"}, CommonName: cn},
+		SerialNumber: p.nextSerial(), Subject: pkix.Name{
+			Country: []string{"BE"}, Organization: []string{"Sandbox, not eHealth"}, OrganizationalUnit: []string{p.name}, CommonName: cn,
+		},
 		// Older than what it issues, because encryption keys of former years hang below it.
 		NotBefore: p.from.AddDate(-5, 0, 0), NotAfter: p.to, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, SubjectKeyId: ski[:],
