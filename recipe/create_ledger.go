@@ -140,8 +140,15 @@ const (
 // with the same outbox has begun is neither sent nor looked for. "" = it was put before authors were kept.
 func (p *Prescriber) own(author string) bool { return author == "" || author == p.who.NIHII.Base() }
 
-// foreign is the error of what another prescriber has to do: it waits.
-func (p *Prescriber) foreign(op string) error { return p.local(op, fault.Unavailable, errAuthor) }
+// foreign is the error of what another prescriber has to do: it waits for that one, no longer the more others look at it.
+func (p *Prescriber) foreign(op string) error {
+	e := p.local(op, fault.Canceled, errAuthor)
+	e.RetryAfter = foreignPause
+	return e
+}
+
+// foreignPause is how long what is another's is left to that one.
+const foreignPause = time.Minute
 
 // fate is what is certain about an item.
 type fate uint8

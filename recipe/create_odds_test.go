@@ -12,6 +12,7 @@ import (
 	"github.com/ehealth-continuity/ehealth/identity"
 	"github.com/ehealth-continuity/ehealth/recipe"
 	"github.com/ehealth-continuity/ehealth/resilience/outbox"
+	"github.com/ehealth-continuity/ehealth/resilience/outbox/outboxtest"
 	"github.com/ehealth-continuity/ehealth/sandbox"
 )
 
@@ -127,7 +128,7 @@ func TestHeldIsAnother(t *testing.T) {
 
 // A second call that looks while the first one ends hears what the first one heard.
 func TestEndsWhileJoined(t *testing.T) {
-	for skip := range 6 {
+	for skip := range 3 {
 		inSandbox(t, func(t *testing.T, s *surgery) {
 			store := &onLoad{}
 			s.over(func(disk outbox.Store) outbox.Store { store.Store = disk; return store })
@@ -289,4 +290,47 @@ func TestSurplusInAPharmacy(t *testing.T) {
 			}
 		})
 	}
+}
+
+// shared opens an outbox that several prescribers use.
+func (s *surgery) shared(store outbox.Store) {
+	s.t.Helper()
+	s.close()
+	key, err := outbox.KeyFromBytes(make([]byte, 32))
+	ok(s.t, err)
+	opts := append(s.p.Handle(), outbox.WithPace(-1, -1, -1), outbox.WithGrace(-1), outbox.WithEvents(func(e outbox.Event) { s.p.Observe(e) }))
+	s.box, err = outbox.Open(s.t.Context(), store, outbox.NewKeys(key), opts...)
+	ok(s.t, err)
+	s.p.Use(s.box)
+}
+
+// staying is a store that outlives an outbox.
+type staying struct{ outbox.Store }
+
+func (staying) Close() error { return nil }
+
+// However long a prescriber is away, the others who work with the same outbox neither give up what that one began, nor hear of it, and
+// it is settled as soon as that one is back.
+func TestOthersLeaveItAlone(t *testing.T) {
+	inSandbox(t, func(t *testing.T, s *surgery) {
+		store := staying{outboxtest.NewMemory()}
+		s.shared(store)
+		s.lose("lost")
+		s.hold("held")()
+		s.close()
+		o := newSurgery(t, s.sb, 1)
+		o.shared(store)
+		time.Sleep(60 * time.Hour)
+		o.work()
+		time.Sleep(5 * time.Minute)
+		if told := o.told(); len(told) != 0 {
+			t.Errorf("another one is told %v", told)
+		}
+		o.close()
+		s.shared(store)
+		s.work()
+		time.Sleep(2 * time.Minute)
+		s.state("lost", recipe.OutcomeCreated)
+		s.state("held", recipe.OutcomeNotCreated)
+	})
 }

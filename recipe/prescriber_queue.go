@@ -318,7 +318,7 @@ func (p *Prescriber) tell(e Event) {
 
 // Observe is to be told of the changes in the outbox (see outbox.WithEvents). It makes events of them: [EventSettled] for
 // prescriptions of which nobody knew and for those that were held, and [EventNotRevoked] for a surplus one that needs a person. It
-// does not block.
+// does not block. Of what another prescriber began with the same outbox nothing is told: that one asks for the Outcome.
 func (p *Prescriber) Observe(e outbox.Event) {
 	box := p.box.Load()
 	if p.conf.OnEvent == nil || box == nil {
@@ -352,7 +352,7 @@ func (p *Prescriber) settled(box *outbox.Box, e outbox.Event) {
 	ctx, cancel := context.WithTimeout(context.Background(), withdrawWait)
 	defer cancel()
 	it, err := box.Reveal(ctx, e.ID)
-	if err != nil || e.Kind == KindCreate && e.From == outbox.Sending && !later(ctx, box, e, it) {
+	if err != nil || !p.authored(it) || e.Kind == KindCreate && e.From == outbox.Sending && !later(ctx, box, e, it) {
 		return
 	}
 	if e.To == outbox.Parked { // it cannot be sent; one of which nobody knows waits for a person
@@ -364,6 +364,14 @@ func (p *Prescriber) settled(box *outbox.Box, e outbox.Event) {
 	if out, err := p.Outcome(ctx, reference); err == nil {
 		p.tell(Event{Kind: EventSettled, Reference: reference, RID: out.RID, Outcome: out})
 	}
+}
+
+// authored tells that an item is not another prescriber's. What is done leaves nothing to tell by, and was done by who may.
+func (p *Prescriber) authored(it outbox.Item) bool {
+	var r struct {
+		Author string `json:"author"`
+	}
+	return json.Unmarshal(it.Payload, &r) != nil || p.own(r.Author)
 }
 
 // later tells of a prescription that was just sent whether that was in the background, after it was held and confirmed.

@@ -81,7 +81,7 @@ func (h createHandler) Resolve(ctx context.Context, it outbox.Item, at outbox.At
 		return outbox.Verdict{}, h.p.invalid(opCreate, err)
 	}
 	if !h.p.own(rec.Author) {
-		return outbox.Verdict{Found: outbox.Unclear}, nil
+		return outbox.Verdict{}, h.p.foreign(opCreate)
 	}
 	patient, err := identity.ParseSSIN(rec.Patient)
 	if err != nil {

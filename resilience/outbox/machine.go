@@ -178,6 +178,10 @@ func (r *record) resolved(n int, v Verdict, err error, asked, now time.Time, p P
 		r.ended(n, now, fault.NotSent, nil)
 		return r.again(nil, now, p, jitter, true)
 	}
+	if fe, ok := errors.AsType[*fault.Error](err); ok && fe.Kind == fault.Canceled && fe.RetryAfter > 0 {
+		r.Due = now.Add(min(fe.RetryAfter, p.BackoffMax)) // it was not asked, and is somebody else's to ask
+		return r.to(Unknown, now, "")
+	}
 	if now.After(r.Horizon) && now.Sub(r.Horizon) >= p.GiveUp {
 		r.Due = time.Time{}
 		return r.to(Parked, now, ReasonUnclear)

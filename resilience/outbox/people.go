@@ -199,17 +199,23 @@ func (b *Box) personal(ctx context.Context, id ID, move func(*record, time.Time)
 	return nil
 }
 
-// Release lets a held item be sent. It takes its place in the line from the moment it was put.
+// Release lets a held item be sent. It takes its place in the line from the moment it was put. One whose time
+// is over expires instead, with a [StateError].
 func (b *Box) Release(ctx context.Context, id ID) error {
-	return b.personal(ctx, id, func(r *record, at time.Time) error {
-		switch {
+	late := false
+	err := b.personal(ctx, id, func(r *record, at time.Time) error {
+		switch late = r.State == Held && r.overdue(at); {
 		case r.State != Held:
 			return &StateError{ID: r.ID, State: r.State, Pending: r.Pending}
-		case r.overdue(at):
+		case late:
 			return r.expired(at)
 		}
 		return r.to(Prepared, at, "")
 	})
+	if err == nil && late {
+		return &StateError{ID: id, State: Expired}
+	}
+	return err
 }
 
 // Retry takes a parked or rejected item up again, with all its tries. An item whose outcome is
