@@ -129,7 +129,8 @@ func (s *Outbox) Headers(ctx context.Context, ids []outbox.ID) (out []outbox.Ent
 		asked[i] = uuid(id)
 	}
 	read := func(q lister) error {
-		rows, err := q.Query(ctx, s.d.sql("SELECT "+header+" FROM @.item WHERE id = ANY($1)"), asked)
+		rows, err := q.Query(ctx, s.d.sql(
+			"SELECT false, "+header+" FROM @.item WHERE id = ANY($1) UNION ALL SELECT true, "+header+" FROM @.aside WHERE id = ANY($1)"), asked)
 		if err != nil {
 			return err
 		}
@@ -158,10 +159,15 @@ func inOrder(rows pgx.Rows, ids []outbox.ID) ([]outbox.Entry, error) {
 	found := map[outbox.ID]outbox.Entry{}
 	for rows.Next() {
 		var r row
-		if err := rows.Scan(r.targets(false)...); err != nil {
+		var aside bool
+		if err := rows.Scan(append([]any{&aside}, r.targets(false)...)...); err != nil {
 			return nil, err
 		}
-		found[r.id] = r.entry()
+		if !aside {
+			found[r.id] = r.entry()
+		} else if _, again := found[r.id]; !again {
+			found[r.id] = outbox.Entry{ID: r.id}
+		}
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

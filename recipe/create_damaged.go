@@ -2,7 +2,6 @@ package recipe
 
 import (
 	"context"
-	"slices"
 
 	"github.com/ehealth-continuity/ehealth/resilience/outbox"
 )
@@ -11,16 +10,18 @@ import (
 // may have been sent, or paper may have been given, so neither is done now. A person finds out, and prescribes under another
 // reference.
 func intact(ctx context.Context, box *outbox.Box, reference string) error {
-	aside, err := box.Aside(ctx)
-	if err != nil || len(aside) == 0 {
+	all, err := latestOf(ctx, box, reference, KindCreate, KindPaper)
+	if err != nil {
 		return err
 	}
-	for _, kind := range []outbox.Kind{KindCreate, KindPaper} {
-		for n := 1; n <= maxTries; n++ {
-			id := box.ID(kind, refOf(reference, n))
-			if slices.ContainsFunc(aside, func(v outbox.View) bool { return v.ID == id }) {
-				return &outbox.CorruptError{ID: id, Part: "entry", Aside: true}
-			}
+	return undamaged(all...)
+}
+
+// undamaged is intact for items that were looked up.
+func undamaged(all ...item) error {
+	for _, it := range all {
+		if !it.aside.IsZero() {
+			return &outbox.CorruptError{ID: it.aside, Part: "entry", Aside: true}
 		}
 	}
 	return nil

@@ -52,31 +52,36 @@ func referenceOf(ref string) string {
 
 // item is the latest item of a kind for a reference; n is 0 when there is none.
 type item struct {
-	n    int
-	kept int // the latest up to it that is never forgotten
-	id   outbox.ID
-	view outbox.View
+	n     int
+	kept  int // the latest up to it that is never forgotten
+	id    outbox.ID
+	view  outbox.View
+	far   int       // the latest that is there, or was damaged
+	aside outbox.ID // one that was damaged and set aside; zero = none
 }
 
-// latest is the latest item of a kind for a reference.
+// latest is the latest item of a kind for a reference. What may have been created, or given on paper, and was damaged is an error.
 func latest(ctx context.Context, box *outbox.Box, kind outbox.Kind, reference string) (item, error) {
 	all, err := latestOf(ctx, box, reference, kind)
 	if err != nil {
 		return item{}, err
+	}
+	if (kind == KindCreate || kind == KindPaper) && !certain(all[0].view) {
+		return all[0], undamaged(all...)
 	}
 	return all[0], nil
 }
 
 // latestOf is the latest item of each kind for a reference. They are looked up by their names: the ledger has no other index, and
 // earlier ones may be forgotten already. The last read is one that finds nothing behind what it begins with, and it begins with the
-// latest of each kind: so all that is returned was so at one moment. For what was tried once, or never, it is the only one.
+// latest of each kind: so what is latest was so at one moment. For what was tried once, or never, it is the only one.
 func latestOf(ctx context.Context, box *outbox.Box, reference string, kinds ...outbox.Kind) ([]item, error) {
 	last := make([]item, len(kinds))
 	for more := true; more; {
 		windows := make([][]item, len(kinds))
 		var ids []outbox.ID
 		for i, kind := range kinds {
-			windows[i] = window(box, kind, reference, max(last[i].n, 1))
+			windows[i] = window(box, kind, reference, max(last[i].far, 1))
 			for _, it := range windows[i] {
 				ids = append(ids, it.id)
 			}
@@ -110,6 +115,10 @@ func (i *item) advance(window []item, views map[outbox.ID]outbox.View, once bool
 		if !there {
 			continue
 		}
+		if i.far = it.n; view.State == 0 {
+			i.aside = it.id
+			continue
+		}
 		if i.n = it.n; !once || !certain(i.view) || certain(view) {
 			i.id, i.view = it.id, view
 		}
@@ -117,7 +126,7 @@ func (i *item) advance(window []item, views map[outbox.ID]outbox.View, once bool
 			i.kept = it.n
 		}
 	}
-	return i.n > window[0].n
+	return i.far > window[0].n
 }
 
 // certain tells that an item was carried out, or may have been.
@@ -221,7 +230,7 @@ func (p *Prescriber) look(ctx context.Context, box *outbox.Box, reference string
 		st.state = OutcomeNotCreated
 	}
 	if st.state == OutcomeNotTried || st.state == OutcomeNotCreated {
-		if err := intact(ctx, box, reference); err != nil {
+		if err := undamaged(st.create, st.paper); err != nil {
 			return nil, err
 		}
 	}

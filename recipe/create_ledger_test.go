@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"testing"
@@ -183,4 +184,94 @@ func TestKeptDocumentGoesWithTheReport(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What was damaged and set aside is not taken for what never was, in the first of the windows or in a later one.
+func TestLatestOfDamaged(t *testing.T) {
+	for name, c := range map[string]struct {
+		there, aside []int
+		n            int
+		refused      bool
+	}{
+		"the only one":              {aside: []int{1}, refused: true},
+		"before one not sent":       {there: []int{2}, aside: []int{1}, n: 2, refused: true},
+		"behind one not sent":       {there: []int{1}, aside: []int{2}, n: 1, refused: true},
+		"between, beyond a window":  {there: []int{12, 30}, aside: []int{20}, n: 30, refused: true},
+		"none is as far as that":    {there: []int{1}, aside: []int{40}, n: 1},
+		"one was put where it was":  {there: []int{1}, aside: []int{1}, n: 1},
+		"none of another reference": {there: []int{1}, n: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := outboxtest.NewMemory()
+			key, err := outbox.KeyFromBytes(make([]byte, 32))
+			if err != nil {
+				t.Fatal(err)
+			}
+			box, err := outbox.Open(t.Context(), store, outbox.NewKeys(key))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer box.Close()
+			put := func(kind outbox.Kind, ref string, n int) outbox.ID {
+				id, err := box.Put(t.Context(), outbox.Item{Kind: kind, Ref: refOf(ref, n), Held: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return id
+			}
+			for _, n := range c.aside {
+				for _, kind := range []outbox.Kind{KindCreate, KindHeld, KindNumber} {
+					if err := store.Remove(t.Context(), put(kind, "one", n), 0, "header"); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if err := store.Remove(t.Context(), put(KindCreate, "other", 1), 0, "header"); err != nil {
+				t.Fatal(err)
+			}
+			for _, n := range c.there {
+				put(KindCreate, "one", n)
+			}
+			got, err := latest(t.Context(), box, KindCreate, "one")
+			if errors.Is(err, outbox.ErrCorrupt) != c.refused || err != nil && !c.refused || got.n != c.n {
+				t.Errorf("found %d: %v; want %d", got.n, err, c.n)
+			}
+			if err := intact(t.Context(), box, "one"); errors.Is(err, outbox.ErrCorrupt) != c.refused {
+				t.Errorf("intact: %v", err)
+			}
+			for _, kind := range []outbox.Kind{KindHeld, KindNumber} { // neither was sent by itself
+				if got, err := latest(t.Context(), box, kind, "one"); err != nil || got.n != 0 {
+					t.Errorf("%s: found %d: %v", kind, got.n, err)
+				}
+			}
+		})
+	}
+}
+
+// A dispensing that was damaged on disk does not keep the prescription from being scanned again: Recip-e knows whether it was
+// delivered.
+func TestScannedAgainAfterDamage(t *testing.T) {
+	for name, down := range map[string]bool{"it waited": true, "it was done": false} {
+		t.Run(name, func(t *testing.T) {
+			atDesk(t, func(t *testing.T) {
+				p := newDesk(t)
+				rid := someRIDs(t, 1)[0]
+				p.fake.add(rid)
+				p.fake.setDown(down)
+				got, err := p.d.Dispense(t.Context(), Dispensing{RID: rid, Archive: ArchiveNow})
+				if (err != nil) != down {
+					t.Fatal(err)
+				}
+				if err := p.store.Remove(t.Context(), got.ID, 0, "header"); err != nil {
+					t.Fatal(err)
+				}
+				p.fake.setDown(false)
+				time.Sleep(time.Hour)
+				if again, err := p.d.Dispense(t.Context(), Dispensing{RID: rid, Archive: ArchiveNow}); err != nil || again.Before == down {
+					t.Errorf("%+v, %v", again, err)
+				}
+				p.fake.once(t, rid)
+			})
+		})
+	}
 }

@@ -368,7 +368,7 @@ func (s *shelf) at(ctx context.Context, k outbox.Kind, round, n int) (*outbox.Vi
 	}
 	for _, id := range ids {
 		s.read[id] = nil
-		if v, there := views[id]; there {
+		if v, there := views[id]; there && v.State != 0 { // without: it was damaged, and Recip-e knows whether it was done
 			s.read[id] = &v
 		}
 	}

@@ -112,3 +112,12 @@ func BenchmarkSeal(b *testing.B) {
 type nopStore struct{ outbox.Store }
 
 func (nopStore) Mark(_ context.Context, _ string, _, next []byte) ([]byte, error) { return next, nil }
+
+// BenchmarkID is the digest under which one item is looked for.
+func BenchmarkID(b *testing.B) {
+	box := openBox(b, nopStore{}, &platform{}, resolvable)
+	b.ReportAllocs()
+	for b.Loop() {
+		box.ID("recipe.create", "a reference of thirty-two bytes/1")
+	}
+}

@@ -29,11 +29,10 @@ func (s *Bolt) Headers(_ context.Context, ids []ID) (out []Entry, err error) {
 		out = make([]Entry, 0, len(ids))
 		for _, id := range ids {
 			e, err := t.entry(id)
-			if errors.Is(err, ErrNotFound) {
+			if errors.Is(err, ErrNotFound) && t.b(bktAside).Get(append(bytes.Clone(id[:]), 'r')) == nil {
 				continue
 			}
-			// A header that cannot be read comes with its id: opening it will tell.
-			out = append(out, e)
+			out = append(out, e) // with an error: its id only
 		}
 		return nil
 	})

@@ -21,7 +21,7 @@ import (
 type Box struct {
 	store Store
 	keys  Keys
-	index index
+	index *index
 	cfg   config
 	name  string        // of this Box among all workers in the world
 	turns atomic.Uint64 // numbers its claims
@@ -211,7 +211,7 @@ func (b *Box) openIndex(ctx context.Context) error {
 	if err == ErrCorrupt {
 		return &CorruptError{Part: "secret"}
 	}
-	b.index = plain
+	b.index = newIndex(plain)
 	return err
 }
 
@@ -368,6 +368,8 @@ func (b *Box) aside(ctx context.Context, e Entry, err error) error {
 	switch rerr := b.store.Remove(ctx, e.ID, e.Rev, ce.Part); {
 	case rerr == nil:
 		ce.Aside = true
+	case errors.Is(rerr, ErrNotFound) && e.State == 0:
+		return ErrNotFound // it was set aside before
 	case !errors.Is(rerr, ErrStale) && !errors.Is(rerr, ErrNotFound):
 		return errors.Join(ce, rerr)
 	}

@@ -123,7 +123,8 @@ func (b *Box) Show(ctx context.Context, id ID) (View, error) {
 
 // ShowAll is [Box.Show] of several items, at most [MaxHeaders], in one read of the store. They are as
 // they were at one moment: what was put before another one changed is there when that change is seen.
-// Those that are not there are left out. When one cannot be opened there is an error and no view;
+// Those that are not there are left out; one that was set aside before has a view with its ID and no
+// State: nobody knows what became of it. When one cannot be opened there is an error and no view;
 // damaged ones are set aside, as Show does.
 func (b *Box) ShowAll(ctx context.Context, ids ...ID) (map[ID]View, error) {
 	done, err := b.enter()
@@ -138,12 +139,14 @@ func (b *Box) ShowAll(ctx context.Context, ids ...ID) (map[ID]View, error) {
 	out := make(map[ID]View, len(es))
 	var bad []error
 	for _, e := range es {
-		r, err := b.opened(ctx, e)
-		if err != nil {
+		switch r, err := b.opened(ctx, e); {
+		case errors.Is(err, ErrNotFound):
+			out[e.ID] = View{ID: e.ID}
+		case err != nil:
 			bad = append(bad, err)
-			continue
+		default:
+			out[e.ID] = r.view()
 		}
-		out[e.ID] = r.view()
 	}
 	if err := errors.Join(bad...); err != nil {
 		return nil, err

@@ -8,7 +8,9 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"hash"
 	"log/slog"
+	"sync"
 
 	"golang.org/x/crypto/chacha20poly1305"
 )
@@ -132,22 +134,46 @@ func associated(head []byte, bucket string, bind []byte) []byte {
 
 // index makes the digests under which a store files entries. Its secret is random, made once
 // per store and kept there sealed, so that a rotation of keys changes no id and no line.
-type index []byte
+type index struct {
+	secret []byte
+	free   sync.Pool // of *mac: to key one takes as long as to use it, and a look into a ledger takes dozens
+}
 
-func (x index) digest(use string, parts ...string) (d [16]byte) {
-	m := hmac.New(sha256.New, x)
-	m.Write([]byte(use))
+// mac is a keyed digest and room to work in.
+type mac struct {
+	hash.Hash
+	room []byte
+}
+
+func newIndex(secret []byte) *index {
+	x := &index{secret: secret}
+	x.free.New = func() any { return &mac{Hash: hmac.New(sha256.New, x.secret)} }
+	return x
+}
+
+func (x *index) digest(use string, parts ...string) (d [16]byte) {
+	m := x.free.Get().(*mac)
+	b := append(m.room[:0], use...)
 	for _, p := range parts {
-		m.Write(binary.BigEndian.AppendUint32(nil, uint32(len(p))))
-		m.Write([]byte(p))
+		b = binary.BigEndian.AppendUint32(b, uint32(len(p)))
+		b = append(b, p...)
 	}
-	copy(d[:], m.Sum(nil))
+	m.Reset()
+	m.Write(b)
+	clear(b)
+	b = m.Sum(b[:0])
+	copy(d[:], b)
+	m.room = b
+	x.free.Put(m)
 	return d
 }
 
-func (x index) sum(payload []byte) []byte {
-	m := hmac.New(sha256.New, x)
+func (x *index) sum(payload []byte) []byte {
+	m := x.free.Get().(*mac)
+	m.Reset()
 	m.Write([]byte("payload"))
 	m.Write(payload)
-	return m.Sum(nil)
+	out := m.Sum(nil)
+	x.free.Put(m)
+	return out
 }

@@ -124,8 +124,19 @@ func TestShowAllOfDamagedItems(t *testing.T) {
 	if views != nil || !errors.As(err, &damage) || !damage.Aside || damage.ID != ids[0] || damage.Part != "header" {
 		t.Errorf("damaged: %d views, %v", len(views), err)
 	}
-	if views, err := b.ShowAll(t.Context(), ids...); err != nil || len(views) != 2 || views[ids[1]].State != outbox.Prepared || views[ids[3]].State != outbox.Prepared {
-		t.Errorf("afterwards: %d views, %v", len(views), err)
+	for range 2 {
+		views, err := b.ShowAll(t.Context(), append(ids, outbox.ID{1})...)
+		if err != nil || len(views) != 4 || views[ids[1]].State != outbox.Prepared || views[ids[3]].State != outbox.Prepared {
+			t.Errorf("afterwards: %d views, %v", len(views), err)
+		}
+		for _, id := range []outbox.ID{ids[0], ids[2]} {
+			if v, there := views[id]; !there || v.ID != id || v.State != 0 {
+				t.Errorf("set aside: %+v", v)
+			}
+			if _, err := b.Show(t.Context(), id); !errors.Is(err, outbox.ErrNotFound) {
+				t.Errorf("set aside: %v", err)
+			}
+		}
 	}
 	if rep, err := b.Verify(t.Context()); err != nil || len(rep.Damaged) != 0 || rep.Aside != 2 || rep.Index != nil {
 		t.Errorf("%+v %v", rep, err)

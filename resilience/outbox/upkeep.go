@@ -145,7 +145,7 @@ func (b *Box) rotateSecret(ctx context.Context) error {
 		if err != nil || !b.keys.old(sealed) {
 			return err
 		}
-		if _, err := b.store.Mark(ctx, secretName, sealed, b.keys.seal(bucketSecret, nil, b.index)); err != nil {
+		if _, err := b.store.Mark(ctx, secretName, sealed, b.keys.seal(bucketSecret, nil, b.index.secret)); err != nil {
 			return err
 		}
 	}

@@ -131,6 +131,8 @@ func (m *Memory) Headers(ctx context.Context, ids []outbox.ID) ([]outbox.Entry, 
 		if e, ok := m.items[id]; ok {
 			e.Meta, e.Payload, e.Answer = bytes.Clone(e.Meta), nil, nil
 			out = append(out, e)
+		} else if _, ok := m.aside[id]; ok {
+			out = append(out, outbox.Entry{ID: id})
 		}
 	}
 	return out, nil

@@ -180,13 +180,16 @@ func headers(t *testing.T, b Backend) {
 		entry(4, 4), entry(5, 5),
 	)
 	must(t, s.Swap(ctx, next(t, s, entry(4, 4).ID, in(outbox.Done), func(e *outbox.Entry) { e.Answer, e.Meta = []byte("yes"), []byte("new") }), outbox.Guard{}))
-	must(t, s.Remove(ctx, entry(5, 5).ID, 0, "header")) // set aside: not there
+	must(t, s.Remove(ctx, entry(5, 5).ID, 0, "header"))
+	put(t, s, entry(6, 6))
+	must(t, s.Remove(ctx, entry(6, 6).ID, 0, "header"))
+	put(t, s, entry(6, 6))
 	for _, c := range []struct{ asked, want []byte }{
 		{nil, nil},
 		{[]byte{9}, nil},
-		{[]byte{5}, nil},
+		{[]byte{5}, []byte{5}},
 		{[]byte{4}, []byte{4}},
-		{[]byte{3, 9, 1, 5, 4, 2}, []byte{3, 1, 4, 2}},
+		{[]byte{3, 9, 1, 6, 5, 4, 2}, []byte{3, 1, 6, 5, 4, 2}},
 		{[]byte{2, 1, 2, 9, 9}, []byte{2, 1, 2}},
 	} {
 		var asked []outbox.ID
@@ -200,6 +203,9 @@ func headers(t *testing.T, b Backend) {
 		}
 		for _, e := range got {
 			want, err := s.Load(ctx, e.ID)
+			if errors.Is(err, outbox.ErrNotFound) && e.ID[0] == 5 { // set aside
+				want, err = outbox.Entry{ID: e.ID}, nil
+			}
 			must(t, err)
 			want.Payload, want.Answer = nil, nil
 			if !same(e, want) || e.Seq != want.Seq {
