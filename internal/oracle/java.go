@@ -1,18 +1,23 @@
 package oracle
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 //go:embed testdata/java/Judge.java
@@ -60,46 +65,112 @@ func java(t testing.TB, command string, requests [][][]byte) [][][]byte {
 	if err != nil {
 		t.Fatalf("oracle: cannot compile the Java driver: %v", err)
 	}
-	in := binary.BigEndian.AppendUint32(nil, uint32(len(requests)))
-	for _, fields := range requests {
-		in = binary.BigEndian.AppendUint32(in, uint32(len(fields)))
-		for _, f := range fields {
-			in = binary.BigEndian.AppendUint32(in, uint32(len(f)))
-			in = append(in, f...)
+	court.Lock()
+	defer court.Unlock()
+	if court.sits == nil {
+		if court.sits, err = startDriver(vm, dir); err != nil {
+			t.Fatalf("oracle: cannot start the Java driver: %v", err)
 		}
 	}
-	out, err := run(t, in, vm, "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", dir, "Judge", command)
+	answers, err := court.sits.ask(command, requests)
 	if err != nil {
-		t.Fatalf("oracle: Java driver: %v", err)
-	}
-	answers, err := decode(out, len(requests))
-	if err != nil {
+		court.sits = nil // the next test gets another
 		t.Fatalf("oracle: Java driver: %v", err)
 	}
 	return answers
 }
 
-func decode(b []byte, n int) ([][][]byte, error) {
-	r := bytes.NewReader(b)
-	short := errors.New("answer cut short")
-	length := func() (int, bool) {
+// court is the one driver of a test binary: starting a virtual machine costs more
+// than a hundred verdicts.
+var court struct {
+	sync.Mutex
+	sits *driver
+}
+
+// driver is a process of the driver. It ends with the test binary, when its input
+// does.
+type driver struct {
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	out    *bufio.Reader
+	stderr bytes.Buffer
+}
+
+func startDriver(vm, dir string) (*driver, error) {
+	d := &driver{cmd: exec.Command(vm, "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", dir, "Judge")}
+	d.cmd.Stderr = &d.stderr
+	in, err := d.cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := d.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	d.in, d.out = in, bufio.NewReader(out)
+	return d, d.cmd.Start()
+}
+
+// ask has a batch answered. After an error the driver has ended.
+func (d *driver) ask(command string, requests [][][]byte) ([][][]byte, error) {
+	in := binary.BigEndian.AppendUint32(nil, uint32(len(requests)))
+	in = appendField(in, []byte(command))
+	for _, fields := range requests {
+		in = binary.BigEndian.AppendUint32(in, uint32(len(fields)))
+		for _, f := range fields {
+			in = appendField(in, f)
+		}
+	}
+	slow := time.AfterFunc(toolTimeout, func() { _ = d.cmd.Process.Kill() })
+	defer slow.Stop()
+	sent := make(chan error, 1)
+	go func() {
+		_, err := d.in.Write(in)
+		sent <- err
+	}()
+	answers, err := decode(d.out, len(requests))
+	if err == nil {
+		err = <-sent
+	}
+	if err == nil {
+		return answers, nil
+	}
+	_ = d.cmd.Process.Kill() // it may have ended by itself
+	ended := d.cmd.Wait()
+	return nil, fmt.Errorf("%w; %v: %s", err, ended, strings.TrimSpace(d.stderr.String()))
+}
+
+func appendField(b, f []byte) []byte {
+	return append(binary.BigEndian.AppendUint32(b, uint32(len(f))), f...)
+}
+
+// maxAnswer bounds what one field of an answer may take.
+const maxAnswer = 1 << 28
+
+func decode(r io.Reader, n int) ([][][]byte, error) {
+	length := func() (int, error) {
 		var v uint32
 		err := binary.Read(r, binary.BigEndian, &v)
-		return int(v), err == nil && int64(v) <= r.Size()
+		if err == nil && v > maxAnswer {
+			err = errors.New("that is no answer")
+		}
+		return int(v), err
 	}
 	answers := make([][][]byte, n)
 	for i := range answers {
-		count, ok := length()
-		if !ok {
-			return nil, short
+		count, err := length()
+		if err != nil {
+			return nil, err
 		}
 		for range count {
-			size, ok := length()
-			if !ok || size > r.Len() {
-				return nil, short
+			size, err := length()
+			if err != nil {
+				return nil, err
 			}
 			field := make([]byte, size)
-			r.Read(field)
+			if _, err := io.ReadFull(r, field); err != nil {
+				return nil, err
+			}
 			answers[i] = append(answers[i], field)
 		}
 	}

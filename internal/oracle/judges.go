@@ -15,7 +15,7 @@ type C14NJob struct {
 	Prefixes  []string // PrefixList of the exclusive form
 }
 
-// JavaC14N returns the canonical form of each job, in one run of the JDK. A
+// JavaC14N returns the canonical form of each job, in one batch. A
 // document that the JDK cannot read stops the test.
 func JavaC14N(t testing.TB, jobs []C14NJob) [][]byte {
 	t.Helper()
@@ -63,7 +63,7 @@ type Reference struct {
 	Valid bool
 }
 
-// JavaVerify verifies signatures with the JDK, all in one run. Attributes
+// JavaVerify verifies signatures with the JDK, all in one batch. Attributes
 // wsu:Id, and Id and AssertionID without namespace, are ids.
 func JavaVerify(t testing.TB, jobs ...VerifyJob) []VerifyResult {
 	t.Helper()

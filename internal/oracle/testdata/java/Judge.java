@@ -2,10 +2,12 @@ import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
+import java.io.EOFException;
 import java.io.BufferedInputStream;
 import java.io.BufferedOutputStream;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.security.KeyFactory;
 import java.security.PrivateKey;
@@ -52,8 +54,9 @@ import org.w3c.dom.NodeList;
 
 /**
  * Independent judge for canonical XML and XML signatures, on the public API of
- * the JDK only. Requests and answers are lists of length-prefixed fields on
- * standard input and output; one run serves a whole batch.
+ * the JDK only. Batches of requests, and of answers, are lists of length-prefixed
+ * fields on standard input and output; one process serves batch after batch, until
+ * the input ends.
  */
 public final class Judge {
     static final String WSU =
@@ -74,26 +77,39 @@ public final class Judge {
         DataInputStream in = new DataInputStream(new BufferedInputStream(System.in));
         DataOutputStream out = new DataOutputStream(
             new BufferedOutputStream(new FileOutputStream(FileDescriptor.out)));
-        int n = in.readInt();
-        for (int i = 0; i < n; i++) {
-            List<byte[]> answer;
-            byte[][] fields = new byte[in.readInt()][];
-            for (int k = 0; k < fields.length; k++) {
-                fields[k] = new byte[in.readInt()];
-                in.readFully(fields[k]);
-            }
+        while (true) {
+            int n;
             try {
-                answer = answer(args[0], fields);
-            } catch (Exception e) {
-                answer = Arrays.asList(bytes("error"), bytes(chain(e)));
+                n = in.readInt();
+            } catch (EOFException e) {
+                return;
             }
-            out.writeInt(answer.size());
-            for (byte[] a : answer) {
-                out.writeInt(a.length);
-                out.write(a);
+            String command = text(field(in));
+            for (int i = 0; i < n; i++) {
+                List<byte[]> answer;
+                byte[][] fields = new byte[in.readInt()][];
+                for (int k = 0; k < fields.length; k++) {
+                    fields[k] = field(in);
+                }
+                try {
+                    answer = answer(command, fields);
+                } catch (Exception e) {
+                    answer = Arrays.asList(bytes("error"), bytes(chain(e)));
+                }
+                out.writeInt(answer.size());
+                for (byte[] a : answer) {
+                    out.writeInt(a.length);
+                    out.write(a);
+                }
             }
+            out.flush();
         }
-        out.flush();
+    }
+
+    static byte[] field(DataInputStream in) throws IOException {
+        byte[] b = new byte[in.readInt()];
+        in.readFully(b);
+        return b;
     }
 
     static String chain(Throwable e) {
