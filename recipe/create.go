@@ -310,7 +310,7 @@ func (c *creating) join(ctx context.Context, known item) (_ *Created, again bool
 
 // done reads the answer of a prescription that was created.
 func (c *creating) done(ctx context.Context, res *outbox.Result, l *live) (*Created, error) {
-	a, err := c.p.made(ctx, c.box, c.r.Reference, res.Answer)
+	a, err := c.p.createdAs(ctx, c.box, c.r.Reference, res.Answer)
 	if err != nil {
 		return nil, &fault.Error{Op: opCreate, Service: c.p.service, Kind: fault.Local, Outcome: fault.Done, Err: err}
 	}

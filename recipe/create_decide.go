@@ -127,16 +127,15 @@ func (p *Prescriber) number(ctx context.Context, box *outbox.Box, reference stri
 	if err != nil {
 		return p.ledger(opDecide, err)
 	}
-	n := last.n
 	switch f := last.fate(time.Now()); {
 	case f == fateWaiting && rid.IsZero() && last.view.State != outbox.Parked:
 		return nil // it is being looked for
 	case f == fateWaiting && !p.withdraw(ctx, box, last.id), f == fateUnknown:
 		return p.local(opDecide, fault.Conflict, outbox.ErrConflict) // somebody else asks just now
-	default:
-		if n, err = last.next(); err != nil {
-			return p.local(opDecide, fault.Conflict, err)
-		}
+	}
+	n, err := last.next()
+	if err != nil {
+		return p.local(opDecide, fault.Conflict, err)
 	}
 	// A line of its own: paper that was given does not wait for this.
 	_, err = box.Do(ctx, outbox.Item{
@@ -175,9 +174,9 @@ func (p *Prescriber) sought(ctx context.Context, box *outbox.Box, reference stri
 	return out, nil
 }
 
-// made is what the outbox has about a prescription that was created: as it was answered, or found afterwards. Its number is zero
+// createdAs is what the outbox has about a prescription that was created: as it was answered, or found afterwards. Its number is zero
 // when a person decided and it is not found.
-func (p *Prescriber) made(ctx context.Context, box *outbox.Box, reference string, answer outbox.Answer) (*createAnswer, error) {
+func (p *Prescriber) createdAs(ctx context.Context, box *outbox.Box, reference string, answer outbox.Answer) (*createAnswer, error) {
 	a, err := decodeCreateAnswer(answer)
 	if err != nil || a.RID != "" {
 		return a, err
@@ -199,7 +198,7 @@ func (p *Prescriber) ridIn(ctx context.Context, box *outbox.Box, reference strin
 	if err != nil {
 		return identity.RID{}, err
 	}
-	a, err := p.made(ctx, box, reference, res.Answer)
+	a, err := p.createdAs(ctx, box, reference, res.Answer)
 	if err != nil {
 		return identity.RID{}, err
 	}

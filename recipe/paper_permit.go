@@ -261,7 +261,7 @@ func (p *Prescriber) granted(ctx context.Context, box *outbox.Box, reference, of
 	}
 	permit, again, err := permitOf(reference, of, res)
 	if e, ok := errors.AsType[*CreatedError](err); ok && e.RID.IsZero() {
-		a, err := p.made(ctx, box, reference, nil)
+		a, err := p.createdAs(ctx, box, reference, nil)
 		if err != nil {
 			return Permit{}, false, p.ledger(opPaper, err)
 		}
@@ -388,7 +388,7 @@ func (h paperHandler) surplus(ctx context.Context, box *outbox.Box, id outbox.ID
 	if err != nil {
 		return nil, p.ledger(opPaper, err)
 	}
-	a, err := p.made(ctx, box, reference, res.Answer)
+	a, err := p.createdAs(ctx, box, reference, res.Answer)
 	if err != nil {
 		return nil, p.ledger(opPaper, err)
 	}
