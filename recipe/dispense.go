@@ -164,8 +164,10 @@ type Dispensed struct {
 
 // Dispense confirms a dispensing, or keeps it until it can be confirmed. With a nil error Recip-e knows it. When errors.Is says
 // outbox.ErrQueued or outbox.ErrUnknown there is a Dispensed too, whose State and Notices say so, and nothing is to be done.
-// After a conflict the error is a *fault.Error around a [*StateError], and Report is set. After any other error nothing is known
-// to be kept, because the store does not work: scan it again later, or mark it with the [Executor].
+// After a conflict the error is a *fault.Error around a [*StateError], and Report is set. When Recip-e refuses what is asked, such
+// as a number that it does not know, it is one around a [*RefusedError] and the Report is of [ConflictRefused]: that is not tried
+// again. After any other error nothing is known to be kept, because the store does not work: scan it again later, or mark it with
+// the [Executor].
 //
 // The same RID again is the same dispensing, until it was taken back with Undeliver or, as Recip-e says when it answers,
 // otherwise. A prescription that this pharmacy had delivered before, which the outbox does not know, is confirmed too, with
@@ -189,7 +191,9 @@ func (d *Dispenser) Archive(ctx context.Context, rid identity.RID) (*Dispensed, 
 	return d.mark(ctx, KindArchive, rid)
 }
 
-// Undeliver takes a delivery back, or sees to it later. Afterwards the prescription can be dispensed anew.
+// Undeliver takes a delivery back, or sees to it later. Afterwards the prescription can be dispensed anew. It is settled when
+// what was asked before about the same prescription is: an archive that was not carried out yet is left out, and one that was is
+// final, which is a conflict of [ConflictArchived].
 func (d *Dispenser) Undeliver(ctx context.Context, rid identity.RID) (*Dispensed, error) {
 	return d.mark(ctx, KindUndeliver, rid)
 }
@@ -260,6 +264,9 @@ func (d *Dispenser) put(ctx context.Context, k outbox.Kind, rec *dispenseRecord)
 			continue // somebody else scanned it at the same moment
 		}
 		d.clean(ctx, box, false)
+		if refusedForGood(err) {
+			return &Dispensed{State: DispensedConflict, ID: place.id, Before: place.payload != nil, Report: refusal(payload, place.id, time.Now())}, err
+		}
 		return d.said(ctx, box, rec, res, err, place.payload != nil)
 	}
 }

@@ -19,7 +19,7 @@ import (
 func passing(err error) error {
 	e, ok := errors.AsType[*fault.Error](err)
 	switch {
-	case !ok, e.Outcome != fault.NotSent && e.Outcome != fault.Rejected, errors.As(err, new(*RefusedError)):
+	case !ok, e.Outcome != fault.NotSent && e.Outcome != fault.Rejected, errors.As(err, new(*RefusedError)), neverValid(err):
 		return err
 	case e.Kind.Temporary(), e.Kind == fault.Denied, e.Kind == fault.Canceled:
 		return err
@@ -70,6 +70,11 @@ func (d *Dispenser) undone(ctx context.Context, k outbox.Kind, rid string) bool 
 		return !mine || s.State != protocol.Archived
 	}
 	return !mine || s.State != protocol.Delivered && s.State != protocol.Archived
+}
+
+// backOf tells whether the delivery of an item is to be taken back next.
+func (d *Dispenser) backOf(it outbox.Item) func(context.Context) (bool, error) {
+	return func(ctx context.Context) (bool, error) { return d.takenBack(ctx, it.Ref) }
 }
 
 // takenBack tells that the delivery of an item is to be taken back as soon as it is made: then it is not archived, because
@@ -173,15 +178,10 @@ func (d *Dispenser) tell(r Report) {
 
 // tellRefusal tells of an item that Recip-e refused for another reason than the state.
 func (d *Dispenser) tellRefusal(it outbox.Item, id outbox.ID, err error) {
-	o := fault.OutcomeOf(err)
-	if fault.KindOf(err) != fault.Invalid || o != fault.Rejected && o != fault.NotSent || !errors.As(err, new(*RefusedError)) {
+	if !refusedForGood(err) {
 		return
 	}
-	rec, err := decodeDispense(it.Payload)
-	if err != nil {
-		return
-	}
-	if rid, err := rec.rid(); err == nil {
-		d.tell(Report{ID: id, RID: rid, Reference: rec.Reference, At: rec.At, Found: time.Now().Round(0).UTC(), Force: rec.Force, Conflict: ConflictRefused})
+	if r := refusal(it.Payload, id, time.Now()); r != nil {
+		d.tell(*r)
 	}
 }

@@ -78,9 +78,10 @@ func (d *Dispenser) marker(g goal) outbox.SendFunc {
 		if err != nil {
 			return nil, d.unreadable(err)
 		}
-		r := &run{c: d.c, rec: rec, rid: rid, goal: g, fetched: true, only: true}
+		ctx = bounded(ctx, a)
+		r := &run{c: d.c, rec: rec, rid: rid, goal: g, fetched: true, only: true, back: d.backOf(it)}
 		r.assume(g)
-		ans, err := r.to(bounded(ctx, a))
+		ans, err := r.to(ctx)
 		return d.conclude(ctx, it, a, ans, err)
 	}
 }
@@ -120,16 +121,7 @@ func (d *Dispenser) sendDispensing(ctx context.Context, it outbox.Item, a outbox
 	if rec.Archive == ArchiveNever || (person && rec.Archive == ArchiveWaited) {
 		r.goal = goalDelivered
 	}
-	if r.goal == goalArchived && !person {
-		back, err := d.takenBack(ctx, it.Ref)
-		if err != nil {
-			d.ended(a.ID, err)
-			return nil, err
-		}
-		if back {
-			r.goal = goalDelivered
-		}
-	}
+	r.back = d.backOf(it)
 	if person && r.fetched {
 		r.assume(goalDelivered)
 	}
@@ -206,7 +198,7 @@ func (d *Dispenser) sendFeedback(ctx context.Context, it outbox.Item, a outbox.A
 	if err != nil {
 		return nil, d.unreadable(errDispenseRecord)
 	}
-	return nil, unread(d.c.Feedback(bounded(ctx, a), Feedback{
+	return nil, weighed(d.c.Feedback(bounded(ctx, a), Feedback{
 		RID: rid, Prescriber: to, Hospital: rec.Feedback.Hospital, Text: identity.Hide(rec.Feedback.Text),
 	}))
 }

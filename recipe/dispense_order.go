@@ -218,12 +218,12 @@ func (d *Dispenser) reserveAll(ctx context.Context, box *outbox.Box, waiting []o
 	}
 	var batch []identity.RID
 	var ids []outbox.ID
+	smaller := maxSmaller
 	flush := func() error {
 		if len(batch) == 0 {
 			return nil
 		}
-		_, err := d.c.Reserve(ctx, batch)
-		if err = passing(unread(err)); err != nil && fault.OutcomeOf(err) != fault.Rejected {
+		if err := d.reserveSome(ctx, batch, &smaller); err != nil {
 			return err
 		}
 		d.mu.Lock()
@@ -253,6 +253,28 @@ func (d *Dispenser) reserveAll(ctx context.Context, box *outbox.Box, waiting []o
 		}
 	}
 	return flush()
+}
+
+// maxSmaller bounds how often a call is made smaller for one round of reservations: Recip-e may refuse all of them.
+const maxSmaller = 10
+
+// reserveSome takes up to ten prescriptions into process. When Recip-e refuses the call it may be because of one number that it
+// does not know, so the others are asked for without it.
+func (d *Dispenser) reserveSome(ctx context.Context, rids []identity.RID, smaller *int) error {
+	_, err := d.c.Reserve(ctx, rids)
+	err = passing(weighed(err))
+	switch {
+	case err == nil, fault.OutcomeOf(err) != fault.Rejected:
+		return err
+	case len(rids) == 1, !neverValid(err), *smaller <= 0:
+		return nil
+	}
+	*smaller--
+	half := len(rids) / 2
+	if err := d.reserveSome(ctx, rids[:half], smaller); err != nil {
+		return err
+	}
+	return d.reserveSome(ctx, rids[half:], smaller)
 }
 
 // dispensedRID reads the prescription of an item; an item that went away meanwhile has none.

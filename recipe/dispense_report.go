@@ -91,7 +91,7 @@ func (a *dispenseAnswer) document() *Document {
 func (a *dispenseAnswer) fault() *fault.Error {
 	e := &fault.Error{Op: opDispense, Service: ServiceExecutor, Kind: fault.Conflict, Outcome: fault.Rejected, Err: &StateError{
 		RefusedError: RefusedError{protocol.Status{Code: protocol.CodeRefuse, PrescriptionStatus: a.State, StatusUpdater: identity.Hide(a.Updater)}},
-		State:        a.State, Updater: identity.Hide(a.Updater), Twice: a.Conflict == ConflictTwice,
+		State:        a.State, Updater: identity.Hide(a.Updater), Own: a.Conflict == ConflictArchived, Twice: a.Conflict == ConflictTwice,
 	}}
 	if rid, err := identity.ParseRIDLenient(a.RID); err == nil && a.Conflict == ConflictTwice {
 		e.Notice, e.Err = NoticeTwice, &twiceError{e.Err, rid}

@@ -41,6 +41,7 @@ type run struct {
 	tried   map[step]int
 	kept    *fetchRecord
 	save    func(context.Context, *fetchRecord) error // keeps what was fetched over a crash; nil = it is not kept
+	back    func(context.Context) (bool, error)       // tells that it is to be taken back next; nil = it is not
 }
 
 // stateBefore is where a prescription stands before a goal, for runs that begin without a question.
@@ -66,6 +67,15 @@ func (r *run) to(ctx context.Context) (*dispenseAnswer, error) {
 			// Refused already, and what Recip-e says about it does not tell why.
 			return r.answer(ConflictUnclear), nil
 		}
+		if step == stepArchive {
+			back, err := r.takenBack(ctx)
+			if err != nil {
+				return nil, r.unfinished(err)
+			}
+			if back {
+				continue
+			}
+		}
 		r.tried[step]++
 		if err := r.do(ctx, step); err != nil {
 			return nil, r.unfinished(err)
@@ -74,11 +84,31 @@ func (r *run) to(ctx context.Context) (*dispenseAnswer, error) {
 	return r.answer(ConflictUnclear), nil
 }
 
+// takenBack tells that the delivery is to be taken back next. Then it is not archived, because what is archived cannot be taken
+// back; unless an earlier try has archived it, which the platform is asked for where that was not done yet.
+func (r *run) takenBack(ctx context.Context) (bool, error) {
+	if r.back == nil {
+		return false, nil
+	}
+	back, err := r.back(ctx)
+	if err != nil || !back {
+		return false, err
+	}
+	r.goal = goalSettled
+	if r.only {
+		return true, r.look(ctx)
+	}
+	return true, nil
+}
+
 func (r *run) look(ctx context.Context) error {
 	s, err := r.c.Status(ctx, r.rid)
-	if err != nil {
+	switch err = weighed(err); {
+	case err != nil && neverValid(err):
+		return r.unfinished(err)
+	case err != nil:
 		// A question changes nothing, whatever became of it.
-		return r.unfinished(outcome(unread(err), fault.NotSent))
+		return r.unfinished(outcome(err, fault.NotSent))
 	}
 	r.at, r.updater = s.State, s.By
 	r.who = holderOf(s.By, r.c.Caller().NIHII)
@@ -155,7 +185,7 @@ const alarmStamp = "stamp"
 // nothing: an item of which something was sent is not one that can be cancelled. Nor does the end of one step mean that the
 // item is done.
 func (r *run) unfinished(err error) error {
-	err = passing(unread(err))
+	err = passing(weighed(err))
 	e, ok := errors.AsType[*fault.Error](err)
 	switch {
 	case !ok:
@@ -164,19 +194,6 @@ func (r *run) unfinished(err error) error {
 		return outcome(err, fault.Unknown)
 	}
 	return err
-}
-
-// unread is an error that says when to try again, made of one that says that Recip-e could not read the question
-// (INC-2026-02-04-ETK): that is no statement about the prescription, which is dispensed on the proof and confirmed when its token is
-// the right one.
-func unread(err error) error {
-	if !wrongToken(err) {
-		return err
-	}
-	e, _ := errors.AsType[*fault.Error](err)
-	out := *e
-	out.Kind, out.Outcome, out.Notice, out.Err = fault.Unavailable, fault.NotSent, NoticeProof, err
-	return &out
 }
 
 // outcome is the same error with another outcome.

@@ -62,11 +62,13 @@ const (
 	ConflictBefore
 	// ConflictFeedback: a feedback did not arrive, or nobody knows whether it did. Reference is its own.
 	ConflictFeedback
+	// ConflictArchived: a delivery was to be taken back, and this pharmacy itself had archived it already, which is final.
+	ConflictArchived
 )
 
 // String returns a lower-case English word, "none" for the zero value.
 func (c Conflict) String() string {
-	words := [...]string{"none", "twice", "elsewhere", "revoked", "expired", "unclear", "refused", "too late", "before", "feedback"}
+	words := [...]string{"none", "twice", "elsewhere", "revoked", "expired", "unclear", "refused", "too late", "before", "feedback", "archived"}
 	if int(c) >= len(words) {
 		return "conflict(?)"
 	}
@@ -80,6 +82,7 @@ const (
 	goalDelivered goal = iota + 1
 	goalArchived
 	goalNotDelivered // a delivery is taken back
+	goalSettled      // it is to be taken back next: only where it stands is found out
 )
 
 // step is what to do next with one prescription.
@@ -100,8 +103,11 @@ const (
 //
 // When it is not said who caused a state, the operation is tried: its refusal may name who.
 func next(g goal, at protocol.PrescriptionStatus, who holder, fetched bool) (step, Conflict) {
-	if g == goalNotDelivered {
+	switch g {
+	case goalNotDelivered:
 		return nextBack(at, who)
+	case goalSettled:
+		return nextSettled(at, who)
 	}
 	switch at {
 	case protocol.NotDelivered:
@@ -155,9 +161,25 @@ func nextBack(at protocol.PrescriptionStatus, who holder) (step, Conflict) {
 		if who == another {
 			return stepConflict, ConflictTwice
 		}
+		if who == ours {
+			return stepConflict, ConflictArchived
+		}
 		return stepConflict, ConflictUnclear
 	}
 	return closed(at)
+}
+
+// nextSettled is next for what is done as it stands. Whoever takes it back finds out the rest.
+func nextSettled(at protocol.PrescriptionStatus, who holder) (step, Conflict) {
+	switch {
+	case at == protocol.NotDelivered, at == protocol.InProcess:
+		return stepEnd, 0
+	case at != protocol.Delivered && at != protocol.Archived:
+		return closed(at)
+	case who == another:
+		return stepConflict, ConflictTwice
+	}
+	return stepEnd, 0
 }
 
 // closed judges the states that nothing leads out of.

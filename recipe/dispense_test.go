@@ -25,6 +25,7 @@ func TestNext(t *testing.T) {
 		deliver  string // goal delivered
 		archive  string // goal archived
 		takeBack string // goal not delivered
+		settled  string // goal settled
 	}
 	words := map[step]string{stepFetch: "fetch", stepDeliver: "deliver", stepArchive: "archive", stepUndeliver: "undeliver", stepEnd: "end"}
 	say := func(s step, c Conflict) string {
@@ -34,33 +35,33 @@ func TestNext(t *testing.T) {
 		return words[s]
 	}
 	for _, r := range []row{
-		{protocol.NotDelivered, unsaid, false, "fetch", "fetch", "end"},
-		{protocol.NotDelivered, another, false, "fetch", "fetch", "end"},
-		{protocol.NotDelivered, ours, true, "fetch", "fetch", "end"},
-		{protocol.InProcess, ours, false, "fetch", "fetch", "undeliver"},
-		{protocol.InProcess, ours, true, "deliver", "deliver", "undeliver"},
-		{protocol.InProcess, unsaid, false, "fetch", "fetch", "undeliver"},
-		{protocol.InProcess, unsaid, true, "deliver", "deliver", "undeliver"},
-		{protocol.InProcess, another, false, "elsewhere", "elsewhere", "elsewhere"},
-		{protocol.InProcess, another, true, "elsewhere", "elsewhere", "elsewhere"},
-		{protocol.Delivered, ours, false, "end", "archive", "undeliver"},
-		{protocol.Delivered, ours, true, "end", "archive", "undeliver"},
-		{protocol.Delivered, unsaid, true, "deliver", "archive", "undeliver"},
-		{protocol.Delivered, another, true, "twice", "twice", "twice"},
-		{protocol.Archived, ours, false, "end", "end", "unclear"},
-		{protocol.Archived, unsaid, true, "archive", "archive", "unclear"},
-		{protocol.Archived, another, false, "twice", "twice", "twice"},
-		{protocol.Revoked, ours, false, "revoked", "revoked", "revoked"},
-		{protocol.Revoked, another, true, "revoked", "revoked", "revoked"},
-		{protocol.Expired, unsaid, false, "expired", "expired", "expired"},
-		{"Suspended", ours, true, "unclear", "unclear", "unclear"},
-		{"", unsaid, false, "unclear", "unclear", "unclear"},
+		{protocol.NotDelivered, unsaid, false, "fetch", "fetch", "end", "end"},
+		{protocol.NotDelivered, another, false, "fetch", "fetch", "end", "end"},
+		{protocol.NotDelivered, ours, true, "fetch", "fetch", "end", "end"},
+		{protocol.InProcess, ours, false, "fetch", "fetch", "undeliver", "end"},
+		{protocol.InProcess, ours, true, "deliver", "deliver", "undeliver", "end"},
+		{protocol.InProcess, unsaid, false, "fetch", "fetch", "undeliver", "end"},
+		{protocol.InProcess, unsaid, true, "deliver", "deliver", "undeliver", "end"},
+		{protocol.InProcess, another, false, "elsewhere", "elsewhere", "elsewhere", "end"},
+		{protocol.InProcess, another, true, "elsewhere", "elsewhere", "elsewhere", "end"},
+		{protocol.Delivered, ours, false, "end", "archive", "undeliver", "end"},
+		{protocol.Delivered, ours, true, "end", "archive", "undeliver", "end"},
+		{protocol.Delivered, unsaid, true, "deliver", "archive", "undeliver", "end"},
+		{protocol.Delivered, another, true, "twice", "twice", "twice", "twice"},
+		{protocol.Archived, ours, false, "end", "end", "archived", "end"},
+		{protocol.Archived, unsaid, true, "archive", "archive", "unclear", "end"},
+		{protocol.Archived, another, false, "twice", "twice", "twice", "twice"},
+		{protocol.Revoked, ours, false, "revoked", "revoked", "revoked", "revoked"},
+		{protocol.Revoked, another, true, "revoked", "revoked", "revoked", "revoked"},
+		{protocol.Expired, unsaid, false, "expired", "expired", "expired", "expired"},
+		{"Suspended", ours, true, "unclear", "unclear", "unclear", "unclear"},
+		{"", unsaid, false, "unclear", "unclear", "unclear", "unclear"},
 	} {
-		got := [3]string{}
-		for i, g := range []goal{goalDelivered, goalArchived, goalNotDelivered} {
+		got := [4]string{}
+		for i, g := range []goal{goalDelivered, goalArchived, goalNotDelivered, goalSettled} {
 			got[i] = say(next(g, r.at, r.who, r.fetched))
 		}
-		if want := [3]string{r.deliver, r.archive, r.takeBack}; got != want {
+		if want := [4]string{r.deliver, r.archive, r.takeBack, r.settled}; got != want {
 			t.Errorf("%s of %d, fetched %v: %v, want %v", r.at, r.who, r.fetched, got, want)
 		}
 	}
