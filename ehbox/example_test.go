@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/ehealth-continuity/ehealth/ehbox"
 	"github.com/ehealth-continuity/ehealth/etee"
@@ -43,7 +44,9 @@ func ExampleMailer_Send() {
 	mailer.Use(box)
 
 	hospital := ehbox.ByNIHII(identity.MustNIHII("70999941"), ehbox.Hospital)
-	sent, err := mailer.Send(context.Background(), ehbox.Letter{
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second) // so long a person waits
+	defer cancel()
+	sent, err := mailer.Send(ctx, ehbox.Letter{
 		Reference: "letter/4711", To: []ehbox.Destination{ehbox.To(hospital)},
 		Title: ehbox.Hide("Referral"), Body: ehbox.NewData([]byte("Dear colleague, …")),
 	})

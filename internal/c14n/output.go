@@ -1,12 +1,23 @@
 package c14n
 
-// escapes maps a byte to the reference that stands for it; "" = itself.
-type escapes [256]string
+// escapes are the bytes for which a reference stands, and the references; "" = itself. The first table is what every byte is
+// looked up in.
+type escapes struct {
+	escaped [256]bool
+	by      [256]string
+}
+
+func escape(by [256]string) (e escapes) {
+	for c, s := range by {
+		e.escaped[c], e.by[c] = s != "", s
+	}
+	return e
+}
 
 // Canonical XML 1.0, 2.3.
 var (
-	textEscapes = escapes{'&': "&amp;", '<': "&lt;", '>': "&gt;", '\r': "&#xD;"}
-	attrEscapes = escapes{'&': "&amp;", '<': "&lt;", '"': "&quot;", '\t': "&#x9;", '\n': "&#xA;", '\r': "&#xD;"}
+	textEscapes = escape([256]string{'&': "&amp;", '<': "&lt;", '>': "&gt;", '\r': "&#xD;"})
+	attrEscapes = escape([256]string{'&': "&amp;", '<': "&lt;", '"': "&quot;", '\t': "&#x9;", '\n': "&#xA;", '\r': "&#xD;"})
 )
 
 func (c *canon) put(s string) { c.out = append(c.out, s...) }
@@ -28,9 +39,9 @@ func (c *canon) value(s string) {
 func (c *canon) escaped(s string, e *escapes) {
 	run := 0
 	for i := range len(s) {
-		if r := e[s[i]]; r != "" {
+		if e.escaped[s[i]] {
 			c.put(s[run:i])
-			c.put(r)
+			c.put(e.by[s[i]])
 			run = i + 1
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/ehealth-continuity/ehealth/fault"
 	"github.com/ehealth-continuity/ehealth/resilience"
@@ -45,7 +46,9 @@ func Example() {
 	}
 	defer box.Close()
 
-	_, err = box.Do(ctx, outbox.Item{
+	inTime, cancel := context.WithTimeout(ctx, 2*time.Second) // so long a person waits
+	defer cancel()
+	_, err = box.Do(inTime, outbox.Item{
 		Kind: "recipe.archive", Key: "BEP0000000001", Ref: "archive/BEP0000000001", Payload: []byte("delivered"), Expiry: outbox.Days(60),
 	})
 	var queued *outbox.QueuedError
