@@ -1,9 +1,11 @@
 package recipe
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,11 +21,34 @@ import (
 // live is a call that somebody waits for: its attempts leave here what the answer in the outbox does not hold.
 type live struct {
 	trips  *trips
-	joined bool        // it was begun by an earlier call
-	to     *etee.Found // who Recip-e is, as looked up for this call
+	joined bool  // it was begun by an earlier call
+	to     *made // what was made ready for this call; nil = nothing
 
 	mu    sync.Mutex
 	rough bool // it needed more than one attempt, or another address
+}
+
+// made is what the attempts of a call need not find out again: who Recip-e is, and what their payload says.
+type made struct {
+	to      *etee.Found
+	rec     *createRecord
+	payload []byte
+}
+
+// record reads a payload.
+func (m *made) record(payload []byte) (*createRecord, error) {
+	if m != nil && bytes.Equal(payload, m.payload) {
+		rec := *m.rec
+		return &rec, nil
+	}
+	return decodeCreate(payload)
+}
+
+func (m *made) recipients() *etee.Found {
+	if m == nil {
+		return nil
+	}
+	return m.to
 }
 
 type liveKey struct{}
@@ -58,7 +83,7 @@ func reserve(left time.Duration) time.Duration { return min(left/3, 5*time.Secon
 const slack = outbox.DefaultTTL - DefaultTimeout
 
 // prepare makes the item. An error says that nothing was sent and nothing is on disk.
-func (c *creating) prepare(ctx context.Context, n int) (outbox.Item, *etee.Found, error) {
+func (c *creating) prepare(ctx context.Context, n int) (outbox.Item, *made, error) {
 	end, _ := ctx.Deadline()
 	ready, cancel := context.WithDeadline(ctx, end.Add(-reserve(time.Until(end))))
 	defer cancel()
@@ -72,7 +97,7 @@ func (c *creating) prepare(ctx context.Context, n int) (outbox.Item, *etee.Found
 	}
 	return outbox.Item{
 		Kind: KindCreate, Key: lineOf(c.r.Reference), Ref: refOf(c.r.Reference, n), Expiry: outbox.At(end.Add(slack)), Payload: payload,
-	}, to, nil
+	}, &made{to, rec, payload}, nil
 }
 
 // makeReady does everything that can fail before sending: login, tokens, key, sealing, and a read when the service failed
@@ -85,8 +110,8 @@ func (p *Prescriber) makeReady(ctx context.Context, doc *document, r *CreateRequ
 	rec := &createRecord{
 		Version: createVersion, Reference: r.Reference, Author: p.who.NIHII.Base(), Patient: doc.patient.Reveal(), Type: string(r.Type), Expires: doc.expires.String(),
 		KMEHR: doc.ids.KMEHR.Reveal(), Local: doc.ids.Local.Reveal(), Digest: doc.digest, KeyID: protocol.EncodeKeyID(key.ID()),
-		Start: time.Now().Round(0), Content: doc.content, Medical: doc.medical, Feedback: r.Feedback, Label: r.Label.Reveal(), Vision: r.Vision.Reveal(),
-		VisionOthers: string(r.VisionOthers), KMEHRVersion: doc.version, Source: doc.source,
+		Start: time.Now().Round(0), Content: doc.content, Medical: doc.medical, Feedback: r.Feedback, Label: asStored(r.Label.Reveal()), Vision: asStored(r.Vision.Reveal()),
+		VisionOthers: asStored(string(r.VisionOthers)), KMEHRVersion: doc.version, Source: doc.source,
 	}
 	packed, err := pack(doc.xml)
 	if err != nil {
@@ -111,6 +136,9 @@ func (p *Prescriber) makeReady(ctx context.Context, doc *document, r *CreateRequ
 	p.shaken.Store(false)
 	return rec, to, nil
 }
+
+// asStored is a text as it comes back from the outbox: what is sent at once must be what would be sent from there.
+func asStored(s string) string { return strings.ToValidUTF8(s, "\ufffd") }
 
 // equip gets what a prescription for a patient needs from others.
 func (p *Prescriber) equip(ctx context.Context, patient identity.SSIN, t *trips) (etee.KEK, *etee.Found, error) {
@@ -189,14 +217,14 @@ type createHandler struct{ p *Prescriber }
 // waits, or never.
 func (h createHandler) Send(ctx context.Context, it outbox.Item, at outbox.Attempt) (outbox.Answer, error) {
 	p := h.p
-	rec, err := decodeCreate(it.Payload)
+	l, waited := liveOf(ctx)
+	rec, err := l.to.record(it.Payload)
 	if err != nil {
 		return nil, p.invalid(opCreate, err)
 	}
 	if !p.own(rec.Author) {
 		return nil, p.foreign(opCreate)
 	}
-	l, waited := liveOf(ctx)
 	if !waited && !rec.Later {
 		return nil, p.local(opCreate, fault.Unavailable, ErrNobodyWaits)
 	}
@@ -214,7 +242,7 @@ func (h createHandler) Send(ctx context.Context, it outbox.Item, at outbox.Attem
 	if err != nil {
 		return nil, p.invalid(opCreate, err)
 	}
-	q.to = l.to
+	q.to = l.to.recipients()
 	if at.N > 1 { // the address that had answered the read did not take it
 		q.pin = ""
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math/big"
 	"slices"
+	"sync"
 )
 
 // Encoding is how a message is written.
@@ -101,13 +102,33 @@ type segmenter struct {
 	w    io.Writer
 	buf  []byte // segments with their headers, the last one unfinished
 	fill int    // octets in the unfinished segment
+	used int    // the most that was in buf
 }
 
 // fullHeader is that of a segment of 1000 octets.
 var fullHeader = [4]byte{tagOctetString, 0x82, segment >> 8, segment & 0xff}
 
 func newSegmenter(w io.Writer) *segmenter {
-	return &segmenter{w: w, buf: make([]byte, 0, batch)}
+	return &segmenter{w: w, buf: borrow()}
+}
+
+// buffers are pieces of memory of messages that are done. Most messages are shorter than one.
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+
+const bufferSize = max(batch, cbcBuffer)
+
+// borrow returns an empty buffer of bufferSize bytes.
+func borrow() []byte {
+	return buffers.Get().(*[bufferSize]byte)[:0] //nolint:forcetypeassert // nothing else is in there
+}
+
+// giveBack takes a buffer that nobody uses any more. Used is how much of it may hold content.
+func giveBack(b []byte, used int) {
+	if cap(b) < bufferSize {
+		return
+	}
+	clear(b[:used])
+	buffers.Put((*[bufferSize]byte)(b[:bufferSize]))
 }
 
 // Write takes octets in.
@@ -133,6 +154,7 @@ func (s *segmenter) Write(p []byte) (int, error) {
 }
 
 func (s *segmenter) flush() error {
+	s.used = max(s.used, len(s.buf))
 	_, err := s.w.Write(s.buf)
 	s.buf = s.buf[:0]
 	return err
@@ -142,11 +164,18 @@ func (s *segmenter) flush() error {
 func (s *segmenter) Close() error {
 	if s.fill > 0 {
 		start := len(s.buf) - s.fill - len(fullHeader)
-		last := bytes.Clone(s.buf[start+len(fullHeader):])
-		s.buf = append(appendHeader(s.buf[:start], tagOctetString, len(last)), last...)
-		s.fill = 0
+		s.used = len(s.buf) // its header may be shorter
+		var header [4]byte
+		last := s.buf[start+len(fullHeader):]
+		short := appendHeader(header[:0], tagOctetString, len(last))
+		n := copy(s.buf[start:], short)
+		n += copy(s.buf[start+n:], last)
+		s.buf, s.fill = s.buf[:start+n], 0
 	}
-	return s.flush()
+	err := s.flush()
+	giveBack(s.buf, s.used)
+	s.buf = nil
+	return err
 }
 
 // nopCloser is the DER counterpart of a segmenter.

@@ -79,7 +79,7 @@ func NewEnvelopedWriter(w io.Writer, size int64, o EnvelopeOptions) (*EnvelopedW
 	}
 	e := &EnvelopedWriter{
 		w: w, mode: cipher.NewCBCEncrypter(block, iv), der: o.Encoding == DER, size: size,
-		buf: make([]byte, 0, cbcBuffer),
+		buf: borrow(),
 	}
 	algorithm := Algorithm{ciphers[o.Cipher].oid, der(tagOctetString, iv)}.der()
 	var head []byte
@@ -205,13 +205,20 @@ func (e *EnvelopedWriter) Close() error {
 	for range pad {
 		e.buf = append(e.buf, byte(pad))
 	}
-	if err := e.encrypt(); err != nil {
+	used := len(e.buf)
+	if e.written >= cbcBuffer {
+		used = cbcBuffer
+	}
+	err := e.encrypt()
+	giveBack(e.buf, used)
+	e.buf = nil
+	if err != nil {
 		return err
 	}
 	if err := e.content.Close(); err != nil || e.der {
 		return err
 	}
-	_, err := e.w.Write(make([]byte, 10)) // [0], encryptedContentInfo, EnvelopedData, [0], ContentInfo
+	_, err = e.w.Write(make([]byte, 10)) // [0], encryptedContentInfo, EnvelopedData, [0], ContentInfo
 	return err
 }
 

@@ -183,7 +183,12 @@ var eoc = []byte{0, 0}
 
 // tail is what follows the content.
 func (s *SignedWriter) tail(signer []byte) []byte {
-	var certs, t []byte
+	var t []byte
+	size := 0
+	for _, c := range s.o.Include {
+		size += len(c.Raw)
+	}
+	certs := make([]byte, 0, size)
 	for _, c := range s.o.Include {
 		certs = append(certs, c.Raw...)
 	}
@@ -198,6 +203,7 @@ func (s *SignedWriter) tail(signer []byte) []byte {
 		}
 		return append(t, signers...)
 	}
+	t = make([]byte, 0, len(certs)+len(signers)+16)
 	t = append(t, 0, 0, 0, 0, 0, 0) // string, [0], encapContentInfo
 	if len(certs) > 0 {
 		t = append(t, context0|constructed, 0x80)

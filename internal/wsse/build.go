@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ehealth-continuity/ehealth/internal/dsig"
@@ -12,6 +13,9 @@ import (
 	"github.com/ehealth-continuity/ehealth/internal/soap"
 	"github.com/ehealth-continuity/ehealth/internal/xmltree"
 )
+
+// frame is enough for what a message holds besides its token and payload.
+const frame = 8 << 10
 
 // timeLayout is UTC with milliseconds, as the official connector writes it.
 const timeLayout = "2006-01-02T15:04:05.000Z"
@@ -25,7 +29,7 @@ func X509(body []byte, c Credential, s Stamp) ([]byte, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	m, err := newMessage(s)
+	m, err := newMessage(s, len(body)+2*len(c.Certificate.Raw))
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +61,7 @@ func HolderOfKey(body, assertion []byte, assertionID string, c Credential, s Sta
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	m, err := newMessage(s)
+	m, err := newMessage(s, len(body)+len(assertion))
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +108,8 @@ type message struct {
 // parts are the nodes of a message that are signed.
 type parts struct{ body, timestamp, token *xmltree.Node }
 
-func newMessage(s Stamp) (*message, error) {
+// newMessage begins a message around so many bytes.
+func newMessage(s Stamp, size int) (*message, error) {
 	ttl := s.TTL
 	if ttl == 0 {
 		ttl = DefaultTTL
@@ -116,7 +121,7 @@ func newMessage(s Stamp) (*message, error) {
 	_, _ = rand.Read(r[:]) // never fails, see crypto/rand
 	created := s.Now.UTC().Truncate(time.Millisecond)
 	return &message{
-		buf:    make([]byte, 0, 16<<10),
+		buf:    make([]byte, 0, size+frame),
 		suffix: hex.EncodeToString(r[:]), created: created, expires: created.Add(ttl),
 	}, nil
 }
@@ -197,7 +202,5 @@ func (m *message) sign(c Credential, refs []dsig.Ref, reference func(*xmltree.Wr
 	if err != nil {
 		return nil, err
 	}
-	out := make([]byte, 0, len(m.buf)+len(sig))
-	out = append(append(out, m.buf[:m.mark]...), sig...)
-	return append(out, m.buf[m.mark:]...), nil
+	return slices.Insert(m.buf, m.mark, sig...), nil // what was parsed of it is of no use any more
 }
