@@ -108,6 +108,9 @@ func (x *exchange) answer(body []byte) {
 		}
 		rs = httpAnswer(*v.http)
 	case v.fault != nil:
+		if v.faultExec {
+			x.execute(body)
+		}
 		rs = x.s.soapFault(*v.fault)
 	default:
 		if !x.s.sleep(v.lateExec) {

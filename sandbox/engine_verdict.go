@@ -30,11 +30,12 @@ type verdict struct {
 	wait time.Duration // in queues, before execution
 	over string        // refused by a queue: "hang", "503" or a SOA code
 
-	hang     *activeStep
-	hangExec bool
-	http     *HTTPAnswer
-	httpExec bool
-	fault    *SOAPFault
+	hang      *activeStep
+	hangExec  bool
+	http      *HTTPAnswer
+	httpExec  bool
+	fault     *SOAPFault
+	faultExec bool
 
 	delay    time.Duration // after execution
 	lateExec time.Duration // before execution
@@ -177,6 +178,7 @@ func (e *engine) answer(service string, now time.Time, v *verdict) {
 		case SOAPFault:
 			if !decided && e.fires(st, service, f.P) {
 				decided, v.fault = true, &f
+				v.faultExec = e.draw(f.Exec)
 			}
 		case Slow:
 			if e.fires(st, service, f.P) {

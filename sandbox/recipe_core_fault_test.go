@@ -124,6 +124,8 @@ func TestRecipeOutcomes(t *testing.T) {
 		{"recipe-presc 0 to_end http status=503;body=html", 0, "HTTP 503", 0},
 		{"recipe-presc 0 to_end http status=503;body=empty;exec=1", 0, "HTTP 503", 1},
 		{"recipe-presc 0 to_end fault code=SOA-02002;retry=true", 0, "SOA-02002", 0},
+		{"recipe-presc 0 to_end fault code=SOA-02002;exec=1", 0, "SOA-02002", 1},
+		{"recipe-direct 0 to_end fault code=SOA-02002;exec=1", 1, "SOA-02002", 1},
 		{"esb 0 to_end fault code=SOA-02001", 0, "SOA-02001", 0},
 		{"esb 0 to_end fault code=SOA-02001", 1, "100", 1},
 		{"recipe-presc 0 to_end refuse_auth code=SOA-01002;scope=all", 0, "SOA-01002", 0},

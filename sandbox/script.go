@@ -75,11 +75,13 @@ type HTTPAnswer struct {
 	Exec   float64
 }
 
-// SOAPFault: a fault of the platform with this code; the request is not executed. Retry is the element of that name.
+// SOAPFault: a fault of the platform with this code. Retry is the element of that name. Exec is the probability that the request is
+// executed all the same: the gateway gave up on a service that did not.
 type SOAPFault struct {
 	Code  string
 	Retry *bool
 	P     float64
+	Exec  float64
 }
 
 // RefuseAuth: the STS or the service refuses the identity. Scope is "eid" (identity cards only) or "all"; Code is a

@@ -26,7 +26,7 @@ var kinds = map[string]func(*params) Fault{
 		return HTTPAnswer{Status: p.count("status", 0), Body: p.text("body"), P: p.explicit("p", 1), Exec: p.float("exec", 0)}
 	},
 	"fault": func(p *params) Fault {
-		return SOAPFault{Code: p.text("code"), Retry: p.tristate("retry"), P: p.explicit("p", 1)}
+		return SOAPFault{Code: p.text("code"), Retry: p.tristate("retry"), P: p.explicit("p", 1), Exec: p.float("exec", 0)}
 	},
 	"refuse_auth": func(p *params) Fault {
 		return RefuseAuth{Code: p.text("code"), Scope: p.text("scope"), P: p.explicit("p", 1)}

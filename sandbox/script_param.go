@@ -161,8 +161,10 @@ func (f SOAPFault) normal() (Fault, *paramError) {
 	if !soaCode.MatchString(f.Code) {
 		return f, badParam("code", "must be a SOA code")
 	}
-	f.P, err = probability("p", f.P, false)
-	return f, err
+	if f.P, err = probability("p", f.P, false); err != nil {
+		return f, err
+	}
+	return f, fraction("exec", f.Exec)
 }
 
 func (f RefuseAuth) normal() (Fault, *paramError) {
@@ -312,7 +314,7 @@ func (f SOAPFault) params() []param {
 	if f.Retry != nil {
 		ps = append(ps, param{"retry", strconv.FormatBool(*f.Retry)})
 	}
-	return differing(ps, "p", defaultP(f.P), 1)
+	return differing(differing(ps, "p", defaultP(f.P), 1), "exec", f.Exec, 0)
 }
 
 func (f RefuseAuth) params() []param {

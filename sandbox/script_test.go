@@ -29,6 +29,7 @@ func TestParseStep(t *testing.T) {
 		{"genins 0 9 fault code=SOA-02002;retry=true;p=0.5;max=3 V; a remark", Step{
 			Service: "genins", For: 9 * time.Second, Fault: SOAPFault{Code: "SOA-02002", Retry: &yes, P: 0.5}, Max: 3, Known: "V; a remark",
 		}},
+		{"esb 0 9 fault code=SOA-02002;exec=0.5", Step{Service: "esb", For: 9 * time.Second, Fault: SOAPFault{Code: "SOA-02002", P: 1, Exec: 0.5}}},
 		{"idvalid 0 9 refuse_auth scope=eid;code=generic", Step{Service: "idvalid", For: 9 * time.Second, Fault: RefuseAuth{Scope: "eid", Code: "generic", P: 1}}},
 		{"esb 0 9 misroute p=0.05", Step{Service: "esb", For: 9 * time.Second, Fault: Misroute{P: 0.05}}},
 		{"app 0 9 lost_ack p=0.3", Step{Service: "app", For: 9 * time.Second, Fault: LostAck{P: 0.3}}},
@@ -105,6 +106,7 @@ func TestParseRefuses(t *testing.T) {
 		{"genins 0 9 http status=503;body=pdf", 1, 28, "body:"},
 		{"genins 0 9 fault code=oops", 1, 18, "code:"},
 		{"genins 0 9 fault code=SOA-02002;retry=perhaps", 1, 33, "retry:"},
+		{"genins 0 9 fault code=SOA-02002;exec=2", 1, 33, "exec:"},
 		{"sts 0 9 refuse_auth code=generic", 1, 9, "scope"},
 		{"genins 0 9 misroute -", 1, 12, "p:"},
 		{"genins 0 9 loss -", 1, 12, "p:"},
