@@ -3,6 +3,7 @@ package recipe_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"sync"
 	"testing"
@@ -332,5 +333,32 @@ func TestOthersLeaveItAlone(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		s.state("lost", recipe.OutcomeCreated)
 		s.state("held", recipe.OutcomeNotCreated)
+	})
+}
+
+// A patient who was prescribed much before does not wait until each of it was fetched.
+func TestMuchBefore(t *testing.T) {
+	inSandbox(t, func(t *testing.T, s *surgery) {
+		for n := range 11 {
+			s.mustCreate(string(rune('a' + n)))
+		}
+		ok(t, s.p.Prepare(t.Context(), s.patient.SSIN, 1))
+		cancel := s.inject(both("inner code=500;op=createPrescription"))
+		_, err := s.create("gone")
+		s.wantUnsure("gone", err)
+		cancel()
+		fetched := 0
+		between(s).set(nil, func(operation string, a *http.Response) *http.Response {
+			if operation == "getPrescription" {
+				fetched++
+			}
+			return a
+		})
+		s.work()
+		out, err := s.p.Wait(t.Context(), "gone")
+		ok(t, err)
+		if out.State != recipe.OutcomeNotCreated || fetched > 10 {
+			t.Errorf("%s after %d fetched", out.State, fetched)
+		}
 	})
 }

@@ -20,6 +20,9 @@ import (
 // maxAsked bounds how many prescriptions one question looks into. The next question goes on where this one stopped.
 const maxAsked = 100
 
+// maxFetched is how many of them are fetched one by one, where a list shows the keys of all: a patient may have hundreds, and waits.
+const maxFetched = 10
+
 // lag is how long lists may hide a new prescription: it is not published, and the few minutes over which dossier 04 section
 // 14.2 spreads its questions are the only figure there is.
 const lag = 5 * time.Minute
@@ -266,6 +269,10 @@ func (s *search) among(ctx context.Context, all numbers) error {
 			continue
 		}
 		if before[text] || s.p.others.known(s.id, text) {
+			continue
+		}
+		if s.asked >= maxFetched && s.another(ctx, text) {
+			s.p.others.add(s.id, text)
 			continue
 		}
 		if s.asked++; s.asked > maxAsked {
