@@ -19,7 +19,7 @@
 //   - a [*NotCreatedError]: there certainly is none (D-RX-PAPER): paper may be given, with a [Permit];
 //   - a [*RefusedError]: Recip-e does not accept it, and says why;
 //   - an [*UnsureError] (D-UNSURE): nobody knows yet. No Permit is given, and Create with the same Reference joins what is
-//     being found out.
+//     being found out. What Recip-e does not tell for days a person finds out, and says by [Prescriber.Decide].
 //
 // A prescription is not sent later by itself, because the patient leaves with paper. Who prescribes without the patient
 // there sets CreateRequest.Hold, and confirms later that no paper was given; that ends with the day.

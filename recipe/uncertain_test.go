@@ -116,9 +116,14 @@ func TestFaultAfter(t *testing.T) {
 	const soa = `<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body><soap:Fault><faultcode>soap:Server</faultcode>` +
 		`<faultstring>CODE</faultstring><detail><e:SystemError xmlns:e="urn:be:fgov:ehealth:errors:soa:v1" Id="x1"><Origin>Provider</Origin><Code>CODE</Code>` +
 		`<Message xml:lang="en">x</Message><e:Environment>Test</e:Environment></e:SystemError></detail></soap:Fault></soap:Body></soap:Envelope>`
-	for _, code := range []string{"SOA-00001", "SOA-04999"} {
+	for _, code := range []string{"SOA-00001", "SOA-04999", "SOA-00001 retry", "SOA-02002 retry"} {
 		inSandbox(t, func(t *testing.T, s *surgery) {
-			sent := instead(s, func([]byte) (int, []byte) { return 500, []byte(strings.ReplaceAll(soa, "CODE", code)) })
+			code, again, _ := strings.Cut(code, " ")
+			text := strings.ReplaceAll(soa, "CODE", code)
+			if again != "" { // whatever the platform says about asking again
+				text = strings.ReplaceAll(text, "<e:Environment>", "<Retry>true</Retry><e:Environment>")
+			}
+			sent := instead(s, func([]byte) (int, []byte) { return 500, []byte(text) })
 			_, err := s.create("one")
 			if *sent != 1 || s.made() != 1 {
 				t.Errorf("%s: sent %d times, %d made", code, *sent, s.made())
@@ -147,4 +152,17 @@ func TestRefusalOfNobody(t *testing.T) {
 			s.settles("one")
 		})
 	}
+}
+
+// A login that the platform refuses is renewed, and the prescription sent once more: the refusal says that it was not looked at.
+func TestLoginRefused(t *testing.T) {
+	inSandbox(t, func(t *testing.T, s *surgery) {
+		s.mustCreate("before")
+		s.inject("recipe-presc 0 to_end refuse_auth scope=all;code=SOA-01001;max=1")
+		logins := s.sb.State().Requests["sts"]
+		s.mustCreate("one")
+		if n := s.sb.State().Requests["sts"] - logins; n != 1 || s.made() != 2 {
+			t.Errorf("%d logins, %d made", n, s.made())
+		}
+	})
 }
