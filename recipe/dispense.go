@@ -35,7 +35,7 @@ const DispenseDays = 60
 //
 // What was done already shows in the state of the prescription, which is asked for anew after every failure and every restart:
 // each step is carried out once. After an outage the oldest dispensing finds out whether Recip-e answers; then up to 200 are
-// taken into process and confirmed in the order of dispensing. One that is cancelled in the outbox after that stays in process
+// taken into process and confirmed in the order in which they were given. One that is cancelled in the outbox after that stays in process
 // at this pharmacy: let go of it with [Executor.Undeliver].
 //
 // It is safe for concurrent use.

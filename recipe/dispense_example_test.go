@@ -11,6 +11,34 @@ import (
 	"github.com/ehealth-continuity/ehealth/resilience/outbox"
 )
 
+// A pharmacy has up to ten prescriptions of one customer taken into process with one call, so that nobody else dispenses them
+// meanwhile, and gives back what it does not have.
+func ExampleExecutor_Reserve() {
+	reserve := func(ctx context.Context, x *recipe.Executor, proofs []identity.RID, inStock func(*recipe.Fetched) bool) error {
+		all, err := x.Reserve(ctx, proofs)
+		if err != nil {
+			return err
+		}
+		for _, r := range all {
+			if !r.Got() {
+				fmt.Println("elsewhere:", r.State)
+				continue
+			}
+			got, err := x.Get(ctx, r.RID)
+			if err != nil {
+				return err
+			}
+			if !inStock(got) {
+				if err := x.Undeliver(ctx, r.RID); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	_ = reserve
+}
+
 // A pharmacy dispenses what was scanned, whether Recip-e answers or not; the reports are what a pharmacist must look at.
 func ExampleDispenser() {
 	dispense := func(ctx context.Context, d *recipe.Dispenser, scanned string, cnk identity.CNK) error {

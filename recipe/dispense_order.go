@@ -14,7 +14,7 @@ import (
 )
 
 // After an outage what waits is due in the order in which the tries of the outage happen to end. Before anything is done, it
-// is put into the order of dispensing, and all of it is taken into process, ten with each call: the time in which another
+// is put into the order in which it was given, and all of it is taken into process, ten with each call: the time in which another
 // pharmacy could dispense the same prescriptions ends with the first seconds and not with the last item.
 
 // maxOrdered bounds how many dispensings are put in order and taken into process before the first of them is dealt with: it
@@ -32,7 +32,7 @@ const codeElsewhere = "elsewhere"
 
 // order is what a Dispenser knows about the order of what waits.
 type order struct {
-	made     bool               // what is in turn is due in the order of dispensing
+	made     bool               // what is in turn is due in the order in which it was given
 	inTurn   map[outbox.ID]bool // was put in order, and not tried since
 	again    bool               // the oldest one is to make it once more: who made it stands at the wrong place
 	yielded  map[outbox.ID]bool // has let the oldest one go first since it was tried last
