@@ -16,8 +16,13 @@ import (
 	"github.com/ehealth-continuity/ehealth/sts"
 )
 
-// members is the size of the fleets: figure 13 of dossier 08.
-const members = 500
+// members is the size of the fleets: with -long that of figure 13 of dossier 08.
+func members() int {
+	if *sts.Long {
+		return 500
+	}
+	return 200
+}
 
 // meter notes when messages for the STS leave, whatever becomes of them.
 type meter struct {
@@ -100,11 +105,11 @@ func (f *fleet) working(t *testing.T) {
 	}
 }
 
-// TestFigure13: figure 13 of dossier 08: 500 users log on within ten minutes and their tokens live
+// TestFigure13: figure 13 of dossier 08: users log on within ten minutes and their tokens live
 // equally long; renewals stay below three times the mean rate of the logins.
 func TestFigure13(t *testing.T) {
 	inSandbox(t, sandbox.Config{}, func(t *testing.T, p *platform) {
-		f := logIn(t, p, members)
+		f := logIn(t, p, members())
 		defer f.close()
 		f.meter.reset()
 		time.Sleep(18*time.Hour + loginSpan)
@@ -113,21 +118,22 @@ func TestFigure13(t *testing.T) {
 		mean := float64(len(at)) / at[len(at)-1].Sub(at[0]).Seconds()
 		t.Logf("%d renewals in %v: mean %.3f/s, peak %.0f/s in a second, %.2f/s in a minute; logins %.2f/s",
 			len(at), at[len(at)-1].Sub(at[0]).Round(time.Minute), mean, second, minute, f.login)
-		if len(at) != members || minute > 3*f.login || second > 6 {
+		if len(at) != members() || minute > 3*f.login || second > 6 {
 			t.Error("renewals come together")
 		}
-		if ten := peak(at, 10*time.Minute); ten > 3*mean {
-			t.Errorf("%.3f/s in ten minutes, mean %.3f/s", ten, mean)
+		// In ten minutes for 500 users; fewer need longer for as many renewals.
+		if window := 5000 * time.Minute / time.Duration(members()); peak(at, window) > 3*mean {
+			t.Errorf("%.3f/s in %v, mean %.3f/s", peak(at, window), window, mean)
 		}
 		f.working(t)
 	})
 }
 
-// TestT15: the STS is away for the hours in which 500 users want to renew. During and after it they never
+// TestT15: the STS is away for the hours in which all users want to renew. During and after it they never
 // ask it more than in the minutes in which they logged in.
 func TestT15(t *testing.T) {
 	inSandbox(t, sandbox.Config{}, func(t *testing.T, p *platform) {
-		f := logIn(t, p, members)
+		f := logIn(t, p, members())
 		defer f.close()
 		normal := peak(f.meter.reset(), time.Minute)
 		time.Sleep(12 * time.Hour)

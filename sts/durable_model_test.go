@@ -13,6 +13,9 @@ import (
 	"github.com/ehealth-continuity/ehealth/fault"
 )
 
+// Long asks for what takes minutes.
+var Long = flag.Bool("long", false, "fleets of 500 users, and ten thousand steps of the model of durable tokens")
+
 // steps sets how many steps a state machine of this package makes: checks runs of so many each.
 func steps(t *testing.T, checks, each string) {
 	t.Helper()
@@ -143,12 +146,15 @@ func (f *fleet) check(rt *rapid.T) {
 }
 
 // TestDurableModel drives two processes with a shared store at random through renewals, outages,
-// refusals and restarts, and compares what they give with what the STS has issued.
+// refusals and restarts, and compares what they give with what the STS has issued. With -long it makes ten thousand steps.
 func TestDurableModel(t *testing.T) {
 	// rapid watches a clock that runs ahead here, so every check is a run of its own.
 	steps(t, "1", "100")
-	made := 0
-	for made < 10_000 {
+	made, enough := 0, 2_000
+	if *Long {
+		enough = 10_000
+	}
+	for made < enough {
 		synctest.Test(t, func(t *testing.T) { modelRun(t, &made) })
 	}
 }
