@@ -66,6 +66,7 @@ type KGSS struct {
 	reads    flights[string, KEK]
 	fills    flights[fill, struct{}]
 	ring     *keyring
+	replaced replacing
 }
 
 type fill struct {
@@ -237,7 +238,7 @@ func (k *KGSS) fetchKnown(ctx context.Context, id []byte) (KEK, error) {
 	return k.call(ctx, &kgssCall{
 		op: opGetKey, request: "GetKeyRequest", requestPart: "SealedKeyRequest",
 		response: "GetKeyResponse", responsePart: "SealedKeyResponse",
-		class: resilience.Read, security: k.conf.Security, content: content,
+		class: resilience.Read, security: &reader{k.conf.Security, time.Now(), &k.replaced}, content: content,
 		open: func(sealed []byte) (*Message, error) { return k.forKnown.OpenInPlace(sealed, WithKEK(answer)) },
 		read: func(plain []byte) (KEK, error) {
 			_, key, err := decodeInner(plain, "GetKeyResponseContent", "", "Key")
