@@ -406,11 +406,6 @@ func (s *shelf) round(ctx context.Context) (int, error) {
 	return n - 1, nil
 }
 
-func idOf(box *outbox.Box, k outbox.Kind, ref string) (outbox.ID, error) {
-	e, err := box.Prepare(outbox.Item{Kind: k, Ref: ref})
-	return e.ID, err
-}
-
 // conflicted tells that an item is done without having reached its goal.
 func conflicted(ctx context.Context, box *outbox.Box, id outbox.ID) (bool, error) {
 	res, err := box.Result(ctx, id)

@@ -86,11 +86,7 @@ func (d *Dispenser) takenBack(ctx context.Context, ref string) (bool, error) {
 		return false, nil
 	}
 	for n := range maxSlots {
-		id, err := idOf(box, KindUndeliver, fmt.Sprintf("%s/%d", ref[:cut], n))
-		if err != nil {
-			return false, err
-		}
-		v, err := box.Show(ctx, id)
+		v, err := box.Show(ctx, box.ID(KindUndeliver, fmt.Sprintf("%s/%d", ref[:cut], n)))
 		switch {
 		case errors.Is(err, outbox.ErrNotFound):
 			return false, nil
@@ -162,9 +158,7 @@ func (d *Dispenser) drop(ctx context.Context, box *outbox.Box, ref string) {
 	if err != nil && !errors.Is(err, outbox.ErrNotFound) || err == nil && v.State != outbox.Done && v.State != outbox.Cancelled {
 		return
 	}
-	if kept, err := idOf(box, kindKeptRecord, ref); err == nil {
-		_ = box.Cancel(ctx, kept)
-	}
+	_ = box.Cancel(ctx, box.ID(kindKeptRecord, ref))
 }
 
 // tell gives a report to whoever wants to hear of it. That one must not be able to undo what was done: the report is on disk.

@@ -211,11 +211,7 @@ func (d *Dispenser) remember(ctx context.Context, r *run, id outbox.ID) error {
 		return nil
 	}
 	ref := keptRef(id, r.rec.At)
-	kept, err := idOf(box, kindKeptRecord, ref)
-	if err != nil {
-		return err
-	}
-	switch it, err := box.Reveal(ctx, kept); {
+	switch it, err := box.Reveal(ctx, box.ID(kindKeptRecord, ref)); {
 	case errors.Is(err, outbox.ErrNotFound), errors.Is(err, outbox.ErrCorrupt):
 	case err != nil:
 		return d.unstored(err)
