@@ -107,54 +107,45 @@ func TestDamagedEntry(t *testing.T) {
 
 // What is held under a reference is not what somebody else prescribes under the same one.
 func TestHeldIsAnother(t *testing.T) {
-	for _, confirmed := range []bool{false, true} {
-		inSandbox(t, func(t *testing.T, s *surgery) {
-			s.hold("held")
-			if confirmed {
-				ok(t, s.p.Confirm(t.Context(), "held"))
+	inSandbox(t, func(t *testing.T, s *surgery) {
+		for _, reference := range []string{"held", "confirmed"} {
+			s.hold(reference)
+			if reference == "confirmed" {
+				ok(t, s.p.Confirm(t.Context(), reference))
 			}
-			other := s.request("held")
+			other := s.request(reference)
 			other.Prescription.Items[0].Posology.Text = identity.Hide("2 par jour")
 			other.Hold = true
 			if _, err := s.p.Create(t.Context(), other); !errors.Is(err, outbox.ErrConflict) {
-				t.Errorf("error %v", err)
+				t.Errorf("%s: error %v", reference, err)
 			}
 			var e *recipe.NotCreatedError
-			if _, err := s.create("held"); !errors.As(err, &e) || !e.Held {
-				t.Errorf("error %v", err)
+			if _, err := s.create(reference); !errors.As(err, &e) || !e.Held {
+				t.Errorf("%s: error %v", reference, err)
 			}
-		})
-	}
+		}
+	})
 }
 
 // A second call that looks while the first one ends hears what the first one heard.
 func TestEndsWhileJoined(t *testing.T) {
-	for skip := range 3 {
-		inSandbox(t, func(t *testing.T, s *surgery) {
-			store := &onLoad{}
-			s.over(func(disk outbox.Store) outbox.Store { store.Store = disk; return store })
-			s.lose("lost")
-			left := skip
-			var happen func()
-			happen = func() {
-				if left--; left >= 0 {
-					store.before.Store(&happen)
-					return
-				}
-				s.work()
-				_, err := s.p.Wait(t.Context(), "lost")
-				ok(t, err)
-			}
-			store.before.Store(&happen)
-			ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
-			c, err := s.p.Create(ctx, s.request("lost"))
-			cancel()
-			store.before.Store(nil)
-			if err != nil || c.RID.IsZero() || s.made() != 1 {
-				t.Errorf("after %d looks: error %v", skip, err)
-			}
-		})
-	}
+	inSandbox(t, func(t *testing.T, s *surgery) {
+		store := &onLoad{}
+		s.over(func(disk outbox.Store) outbox.Store { store.Store = disk; return store })
+		s.lose("lost")
+		settles := func() { // before what is to be joined is read
+			s.work()
+			_, err := s.p.Wait(t.Context(), "lost")
+			ok(t, err)
+		}
+		store.before.Store(&settles)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+		defer cancel()
+		c, err := s.p.Create(ctx, s.request("lost"))
+		if err != nil || c.RID.IsZero() || s.made() != 1 || store.before.Load() != nil {
+			t.Errorf("error %v", err)
+		}
+	})
 }
 
 // What was refused and then put right under the same reference is not sent once more by whoever takes the first one up again.
@@ -225,9 +216,9 @@ func TestRevokeAgain(t *testing.T) {
 		if p, _ := s.sb.Prescription(c.RID.Reveal()); p.Status != sandbox.Revoked {
 			t.Errorf("%s", p.Status)
 		}
-	})
-	inSandbox(t, func(t *testing.T, s *surgery) {
-		c := s.mustCreate("one")
+
+		// Asked for twice with other words it is one.
+		c = s.mustCreate("two")
 		cancel := s.inject(refusing)
 		for _, why := range []string{"wrong", "wrong patient"} {
 			if err := s.p.QueueRevoke(t.Context(), c.RID, identity.Hide(why)); !errors.Is(err, outbox.ErrQueued) {
@@ -265,32 +256,30 @@ func TestHeldAtMidnight(t *testing.T) {
 
 // Of two under one key the one that a pharmacy has is kept.
 func TestSurplusInAPharmacy(t *testing.T) {
-	for taken := range 2 {
-		inSandbox(t, func(t *testing.T, s *surgery) {
-			s.sb.SetAcceptReplays(true)
-			w := &twice{}
-			client := s.sb.HTTPClient()
-			t.Cleanup(client.CloseIdleConnections)
-			w.RoundTripper = client.Transport
-			client.Transport = w
-			s.link, s.engine = link(t, s.sb, s.person, client)
-			s.reopen()
-			ok(t, s.p.Prepare(t.Context(), s.patient.SSIN, 1))
-			s.sb.SetRecipe(sandbox.RecipeBehaviour{ListLag: time.Minute})
-			w.on.Store(true)
-			_, err := s.create("doubled")
-			s.wantUnsure("doubled", err)
-			rid := s.sb.Prescriptions()[taken].RID
-			s.deliver(rid)
-			s.work()
-			out, err := s.p.Wait(t.Context(), "doubled")
-			ok(t, err)
-			time.Sleep(time.Hour)
-			if s.made() != 2 || s.live() != 1 || out.RID.Reveal() != rid {
-				t.Errorf("%d made, %d live", s.made(), s.live())
-			}
-		})
-	}
+	inSandbox(t, func(t *testing.T, s *surgery) {
+		s.sb.SetAcceptReplays(true)
+		w := &twice{}
+		client := s.sb.HTTPClient()
+		t.Cleanup(client.CloseIdleConnections)
+		w.RoundTripper = client.Transport
+		client.Transport = w
+		s.link, s.engine = link(t, s.sb, s.person, client)
+		s.reopen()
+		ok(t, s.p.Prepare(t.Context(), s.patient.SSIN, 1))
+		s.sb.SetRecipe(sandbox.RecipeBehaviour{ListLag: time.Minute})
+		w.on.Store(true)
+		_, err := s.create("doubled")
+		s.wantUnsure("doubled", err)
+		rid := s.sb.Prescriptions()[1].RID // lists have it behind the other
+		s.deliver(rid)
+		s.work()
+		out, err := s.p.Wait(t.Context(), "doubled")
+		ok(t, err)
+		time.Sleep(time.Hour)
+		if s.made() != 2 || s.live() != 1 || out.RID.Reveal() != rid {
+			t.Errorf("%d made, %d live", s.made(), s.live())
+		}
+	})
 }
 
 // shared opens an outbox that several prescribers use.

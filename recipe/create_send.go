@@ -363,17 +363,18 @@ func (p *Prescriber) alone(ctx context.Context, rec *createRecord, it outbox.Ite
 	if box == nil || at.N == 1 && !rec.Later && it.Ref == refOf(rec.Reference, 1) {
 		return nil
 	}
+	var ids []outbox.ID
 	for n := 1; n <= maxTries; n++ {
-		id := box.ID(KindCreate, refOf(rec.Reference, n))
-		if id == at.ID {
-			continue
+		if id := box.ID(KindCreate, refOf(rec.Reference, n)); id != at.ID {
+			ids = append(ids, id)
 		}
-		v, err := box.Show(ctx, id)
-		switch {
-		case errors.Is(err, outbox.ErrNotFound):
-		case err != nil:
-			return p.ledger(opCreate, err)
-		case certain(v):
+	}
+	others, err := box.ShowAll(ctx, ids...)
+	if err != nil {
+		return p.ledger(opCreate, err)
+	}
+	for _, v := range others {
+		if certain(v) || v.State == 0 { // of one that was damaged nobody knows
 			return &fault.Error{Op: opCreate, Service: p.service, Kind: fault.Conflict, Outcome: fault.Rejected, Err: errAnother}
 		}
 	}
