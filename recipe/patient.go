@@ -16,7 +16,8 @@ import (
 	"github.com/ehealth-continuity/ehealth/recipe/protocol"
 )
 
-// Patient speaks with Recip-e for a patient, or for who acts for one. It is safe for concurrent use.
+// Patient speaks with Recip-e for one patient, who logs in himself. A mandate holder finds here what is prescribed to himself: how the
+// platform wants to be told for whom he asks is not published. It is safe for concurrent use.
 type Patient struct{ *client }
 
 // NewPatient makes a client for the person who (whose SSIN is required). Nothing is asked.

@@ -77,8 +77,8 @@ func (x *recipeCall) revokeByExecutor() (recipeBody, *recipeRefusal) {
 	return nil, r
 }
 
-// putInProcess is putRidsInProcess. The answer has every RID that exists with its state and who put it there, whether the
-// caller got it or not.
+// putInProcess is putRidsInProcess. The answer has every RID with its state and who put it there, whether the caller got it or not.
+// One that nobody made refuses them all.
 func (x *recipeCall) putInProcess() (recipeBody, *recipeRefusal) {
 	rids := x.texts("rids")
 	switch {
