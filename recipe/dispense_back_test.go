@@ -128,3 +128,44 @@ func TestTakenBackBehindAMark(t *testing.T) {
 		})
 	}
 }
+
+// A delivery that is taken back while it is being made is not archived by the same call.
+func TestTakenBackDuringDelivery(t *testing.T) {
+	atDesk(t, func(t *testing.T) {
+		p := newDesk(t)
+		rid := someRIDs(t, 1)[0]
+		p.fake.add(rid)
+		onWire, arrived := make(chan struct{}), make(chan struct{})
+		p.fake.trip = func(op string, _ int, after bool) error {
+			if op == "deliver" && !after {
+				p.fake.mu.Unlock()
+				close(onWire)
+				<-arrived
+				p.fake.mu.Lock()
+			}
+			return nil
+		}
+		made, back := make(chan error, 1), make(chan error, 1)
+		go func() {
+			got, err := p.d.Dispense(t.Context(), Dispensing{RID: rid, Archive: ArchiveNow})
+			if err == nil && (got.State != DispensedConfirmed || got.Status != protocol.Delivered || got.Report != nil) {
+				t.Errorf("%+v", got)
+			}
+			made <- err
+		}()
+		<-onWire
+		go func() { _, err := p.d.Undeliver(t.Context(), rid); back <- err }()
+		time.Sleep(time.Second) // it waits behind the delivery
+		close(arrived)
+		if err := <-made; err != nil {
+			t.Error(err)
+		}
+		if err := <-back; err != nil && !errors.Is(err, outbox.ErrQueued) {
+			t.Error(err)
+		}
+		p.drain()
+		if x := p.fake.rx[rid.Reveal()]; x.state != protocol.NotDelivered || x.delivered != 1 || x.archived != 0 || len(p.all()) != 0 {
+			t.Errorf("%+v, %d reports", x, len(p.all()))
+		}
+	})
+}
