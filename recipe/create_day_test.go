@@ -90,6 +90,7 @@ func TestConfirmedIsTold(t *testing.T) {
 	} {
 		t.Run(row, func(t *testing.T) {
 			inSandbox(t, func(t *testing.T, s *surgery) {
+				s.rarely()
 				s.hold("held")()
 				if row != "" {
 					s.inject(row)

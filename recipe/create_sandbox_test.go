@@ -37,6 +37,7 @@ type surgery struct {
 	options []recipe.Option
 	link    recipe.Platform
 	events  chan recipe.Event
+	pauses  time.Duration // the longest between two tries of the outbox; 0 = as by default
 	stop    context.CancelFunc
 }
 
@@ -155,7 +156,7 @@ func (s *surgery) open() {
 	ok(s.t, err)
 	disk, err := outbox.OpenBolt(s.file)
 	ok(s.t, err)
-	opts := append(s.p.Handle(), outbox.WithPace(-1, -1, -1), outbox.WithGrace(-1), outbox.WithEvents(func(e outbox.Event) { s.p.Observe(e) }))
+	opts := append(s.handle(), outbox.WithPace(-1, -1, -1), outbox.WithGrace(-1), outbox.WithEvents(func(e outbox.Event) { s.p.Observe(e) }))
 	s.box, err = outbox.Open(s.t.Context(), disk, outbox.NewKeys(key), opts...)
 	ok(s.t, err)
 	s.p.Use(s.box)
