@@ -8,7 +8,6 @@ import (
 	"github.com/ehealth-continuity/ehealth/fault"
 	"github.com/ehealth-continuity/ehealth/identity"
 	"github.com/ehealth-continuity/ehealth/recipe"
-	"github.com/ehealth-continuity/ehealth/recipe/protocol"
 	"github.com/ehealth-continuity/ehealth/resilience/outbox"
 	"github.com/ehealth-continuity/ehealth/sandbox"
 )
@@ -60,41 +59,39 @@ func (s *surgery) decides(reference string, d recipe.Decision, refused error, ri
 // A person decides: that there is none; that there is one, whose number is found by its key when Recip-e answers, confirmed, or
 // refused when it is another one's; and its number afterwards.
 func TestDecide(t *testing.T) {
-	for _, gen := range []protocol.Generation{protocol.Gen2023, protocol.Gen2021} {
-		inSandbox(t, func(t *testing.T, s *surgery) {
-			ctx, none := t.Context(), identity.RID{}
-			rids, heal := s.park("not", "given", "sought", "before")
+	inSandbox(t, func(t *testing.T, s *surgery) {
+		ctx, none := t.Context(), identity.RID{}
+		rids, heal := s.park("not", "given", "sought", "before")
 
-			out, err := s.p.Decide(ctx, "not", recipe.Decision{})
-			ok(t, err)
-			if out.State != recipe.OutcomeNotCreated || out.Notice != recipe.NoticePaper {
-				t.Errorf("%s, notice %q", out.State, out.Notice)
-			}
-			_, err = s.p.Paper(ctx, "not")
-			ok(t, err)
+		out, err := s.p.Decide(ctx, "not", recipe.Decision{})
+		ok(t, err)
+		if out.State != recipe.OutcomeNotCreated || out.Notice != recipe.NoticePaper {
+			t.Errorf("%s, notice %q", out.State, out.Notice)
+		}
+		_, err = s.p.Paper(ctx, "not")
+		ok(t, err)
 
-			s.decides("sought", recipe.Decision{Created: true}, nil, none)
-			ok(t, s.p.PaperGiven(ctx, "sought"))
-			time.Sleep(time.Minute) // it is told that nobody knows which one is to be revoked
-			ok(t, s.box.Decide(ctx, s.box.ID(recipe.KindCreate, "before/1"), true))
-			s.decides("before", recipe.Decision{Created: true}, nil, none)
-			heal()
-			s.toldOf("sought", rids["sought"])
+		s.decides("sought", recipe.Decision{Created: true}, nil, none)
+		ok(t, s.p.PaperGiven(ctx, "sought"))
+		time.Sleep(time.Minute) // it is told that nobody knows which one is to be revoked
+		ok(t, s.box.Decide(ctx, s.box.ID(recipe.KindCreate, "before/1"), true))
+		s.decides("before", recipe.Decision{Created: true}, nil, none)
+		heal()
+		s.toldOf("sought", rids["sought"])
 
-			s.decides("given", recipe.Decision{Created: true, RID: rids["before"]}, recipe.ErrNumber, none)
-			s.state("given", recipe.OutcomeUnsure)
-			s.decides("given", recipe.Decision{Created: true, RID: rids["given"]}, nil, rids["given"])
-			s.decides("given", recipe.Decision{Created: true}, nil, rids["given"])
-			s.numberCounts("given", rids["given"])
+		s.decides("given", recipe.Decision{Created: true, RID: rids["before"]}, recipe.ErrNumber, none)
+		s.state("given", recipe.OutcomeUnsure)
+		s.decides("given", recipe.Decision{Created: true, RID: rids["given"]}, nil, rids["given"])
+		s.decides("given", recipe.Decision{Created: true}, nil, rids["given"])
+		s.numberCounts("given", rids["given"])
 
-			later := s.mustCreate("later").RID
-			s.decides("before", recipe.Decision{Created: true, RID: later}, recipe.ErrNumber, none)
-			s.decides("before", recipe.Decision{Created: true, RID: rids["before"]}, nil, rids["before"])
-			if _, err := s.p.Decide(ctx, "never", recipe.Decision{Created: true}); !errors.Is(err, recipe.ErrReference) {
-				t.Errorf("error %v", err)
-			}
-		}, recipe.WithGeneration(gen))
-	}
+		later := s.mustCreate("later").RID
+		s.decides("before", recipe.Decision{Created: true, RID: later}, recipe.ErrNumber, none)
+		s.decides("before", recipe.Decision{Created: true, RID: rids["before"]}, nil, rids["before"])
+		if _, err := s.p.Decide(ctx, "never", recipe.Decision{Created: true}); !errors.Is(err, recipe.ErrReference) {
+			t.Errorf("error %v", err)
+		}
+	})
 }
 
 // toldOf wants that a prescription beside paper is revoked once its number is known, and that this is told.

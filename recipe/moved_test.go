@@ -3,6 +3,7 @@ package recipe_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -61,41 +62,6 @@ func TestTokenAheadOfItsKey(t *testing.T) {
 	}, bothNumbers)
 }
 
-// A process that starts while the depot has wrong tokens of Recip-e under the first numbers of its list tries the next one, within
-// the call, and then knows; also for its first prescription.
-func TestWrongTokensFirst(t *testing.T) {
-	inSandbox(t, func(t *testing.T, s *surgery) {
-		for n, want := range []int{3, 1, 1} {
-			before := s.sb.State().Requests["recipe-presc"]
-			if made, err := s.create(string(rune('a' + n))); err != nil || made.RID.IsZero() || made.Notice != "" {
-				t.Fatal(err)
-			}
-			if got := s.sb.State().Requests["recipe-presc"] - before; got != want {
-				t.Errorf("%d requests, want %d", got, want)
-			}
-		}
-		if s.made() != 3 {
-			t.Errorf("%d made", s.made())
-		}
-	}, recipe.WithRecipients(etee.MyCareNetIdentifier, etee.KGSSIdentifier, etee.RecipeIdentifier))
-}
-
-// One that starts while the depot has a token only whose key Recip-e does not use yet cannot prescribe. That is certain, so that
-// there is paper at once, and it is over when the key is in use, without a restart.
-func TestOnlyWrongToken(t *testing.T) {
-	inSandbox(t, func(t *testing.T, s *surgery) {
-		s.inject("etk 0 to_end key_rotate old=0823257311;new=0206653946;lag_s=86400")
-		began := time.Now()
-		_, err := s.create("early")
-		if took := time.Since(began); took > time.Second {
-			t.Errorf("took %s", took)
-		}
-		s.wantNotCreated("early", err)
-		time.Sleep(24 * time.Hour)
-		s.mustCreate("later")
-	}, bothNumbers)
-}
-
 // shelves is a TokenStore.
 type shelves map[string][]byte
 
@@ -106,33 +72,48 @@ func (s shelves) Save(_ context.Context, key string, record []byte) error {
 	return nil
 }
 
-// One that had the right token before, in an earlier process, uses it as long as Recip-e does, however often it starts.
-func TestRestartAheadOfKey(t *testing.T) {
+// What a process makes of the tokens of Recip-e that it finds when it starts.
+func TestTokensAtStart(t *testing.T) {
 	inSandbox(t, func(t *testing.T, s *surgery) {
-		store := shelves{}
-		step := func(when string) {
+		n := 0
+		// start begins a process with what is on disk; a prescription takes so many requests, 0 = there can be none.
+		start := func(when string, disk shelves, requests int, candidates ...etee.Identifier) {
 			t.Helper()
 			var err error
-			s.link.Depot, err = etee.NewDepot(s.link.Exchange, etee.DepotConfig{Trust: etee.Trust{Roots: s.sb.Roots()}, Store: store})
+			conf := etee.DepotConfig{Trust: etee.Trust{Roots: s.sb.Roots()}}
+			if disk != nil {
+				conf.Store = disk
+			}
+			s.link.Depot, err = etee.NewDepot(s.link.Exchange, conf)
 			ok(t, err)
+			s.options = append(s.options, recipe.WithRecipients(candidates...))
 			s.reopen()
-			made := s.made()
-			if _, err := s.create(when); err != nil || s.made() != made+1 {
-				t.Fatalf("%s: %v", when, err)
+			for range 2 {
+				n++
+				asked, made, began := s.sb.State().Requests["recipe-presc"], s.made(), time.Now()
+				_, err := s.create(fmt.Sprint(n))
+				asked = s.sb.State().Requests["recipe-presc"] - asked
+				switch {
+				case requests == 0 && !errors.As(err, new(*recipe.NotCreatedError)), requests > 0 && (err != nil || asked != requests), s.made()-made != min(requests, 1):
+					t.Errorf("%s: %d requests: %v", when, asked, err)
+				case time.Since(began) > time.Second:
+					t.Errorf("%s: took %s", when, time.Since(began))
+				}
+				requests = min(requests, 1) // from now on it is known which token is right
 			}
 			time.Sleep(9 * time.Hour)
 		}
-		step("before")
+		disk, old, next := shelves{}, etee.RecipeIdentifier, etee.RecipeNewIdentifier
+		start("before", disk, 1, old, next)
 		back := s.inject("etk 0 to_end key_rotate old=0823257311;new=0206653946;lag_s=86400")
-		step("the depot has another one only")
-		s.options = append(s.options, recipe.WithRecipients(etee.RecipeIdentifier))
-		step("the depot has none under the one number that is configured")
-		s.options = append(s.options, bothNumbers)
-		time.Sleep(9 * time.Hour)
-		step("its key is in use")
+		start("the depot has another one only, and there is an earlier one", disk, 2, old, next)
+		start("none under the only number", disk, 1, old)
+		start("another one only, and nothing earlier", nil, 0, old, next)
+		start("its key is in use", disk, 1, old, next)
 		back()
-		step("back")
-	}, bothNumbers)
+		start("back", disk, 1, old, next)
+		start("wrong ones under the first numbers", nil, 3, etee.MyCareNetIdentifier, etee.KGSSIdentifier, old)
+	})
 }
 
 // A question that Recip-e cannot read says nothing about a prescription: it is dispensed on the proof, kept, and confirmed once
