@@ -14,8 +14,7 @@ import (
 	"github.com/ehealth-continuity/ehealth/recipe/protocol"
 )
 
-// packers are writers that were used: a new one clears a megabyte. Documents of some kilobytes gain little by a better level,
-// which costs more time than everything else that is done with them but signing.
+// packers are writers that were used, for long documents: a new one clears a megabyte.
 var packers = sync.Pool{New: func() any {
 	w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level exists
 	return w
@@ -23,6 +22,9 @@ var packers = sync.Pool{New: func() any {
 
 // pack compresses content; sealing comes after it (dossier 04 section 1).
 func pack(content []byte) ([]byte, error) {
+	if len(content) <= maxFixed {
+		return gzipFixed(content), nil
+	}
 	var out bytes.Buffer
 	w := packers.Get().(*gzip.Writer) //nolint:forcetypeassert // nothing else is in there
 	defer packers.Put(w)
