@@ -5,6 +5,8 @@ import (
 	"crypto/rsa"
 	"fmt"
 	"sync"
+
+	"github.com/ehealth-continuity/ehealth/sandbox/internal/keypool"
 )
 
 // keyBits is the RSA size of people and signers: what eHealth certificates use.
@@ -18,7 +20,8 @@ type KeySource interface {
 	RSA(index int) (*rsa.PrivateKey, error)
 }
 
-// SharedKeys is the default source: one pool for all sandboxes of this process, filled as keys are asked for.
+// SharedKeys is the default source: one pool for all sandboxes of this process, filled as keys are asked for. A test program
+// that imports package testkeys finds it filled.
 func SharedKeys() KeySource { return &processKeys }
 
 // FreshKeys is a source that makes a new key each time. A sandbox that runs as a server of its own, and writes its
@@ -50,7 +53,11 @@ func (p *keyPool) RSA(index int) (*rsa.PrivateKey, error) {
 	}
 	s := p.slots[index]
 	p.mu.Unlock()
-	s.once.Do(func() { s.key, s.err = rsa.GenerateKey(rand.Reader, keyBits) })
+	s.once.Do(func() {
+		if s.key = keypool.Ready(index); s.key == nil {
+			s.key, s.err = rsa.GenerateKey(rand.Reader, keyBits)
+		}
+	})
 	return s.key, s.err
 }
 
