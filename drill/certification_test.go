@@ -135,8 +135,8 @@ func (h *house) t01() {
 		return sources
 	}
 	back := h.row("servicelist 0 to_end list set=genins=1:ACTIVE")
-	const every = 10 * time.Second
-	away := run(20*time.Minute, every)
+	const every = 15 * time.Second
+	away := run(listLag+2*time.Minute, every)
 	first := 0
 	for away[first] != insurability.Alternate {
 		first++
@@ -153,7 +153,7 @@ func (h *house) t01() {
 		}
 	}
 	back()
-	home := run(20*time.Minute, 2*time.Second) // often enough to see a share of the calls grow
+	home := run(20*time.Minute, 5*time.Second) // often enough to see a share of the calls grow
 	live, turns, share := 0, 0, 0
 	for i, s := range home {
 		if s == insurability.Live {

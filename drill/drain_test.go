@@ -19,7 +19,7 @@ import (
 // and signatures, and a sandbox of limited capacity that people ask at the same time. The full size, against a bare
 // service, is TestDrainOfManyClients of package outbox, with the targets as bounds; here a smaller crowd is a noisier one.
 const (
-	drainClients = 80
+	drainClients = 60
 	drainEach    = 20
 	drainRate    = 20.0 // capacity, per second
 	drainPeople  = 8.0  // questions of people, per second

@@ -12,7 +12,7 @@ import (
 // we put less on the platform per question than a client that repeats blindly.
 func TestLoadBalancerOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, err := Run(Options{Seed: 7, Pharmacies: 4, Every: 5 * time.Minute})
+		r, err := Run(Options{Seed: 7, Pharmacies: 4, Every: 12 * time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -22,7 +22,7 @@ const (
 	recoverySpan  = 30 * time.Minute // after the end in which the load on the STS is watched
 	baseline      = 4 * time.Minute  // of healthy traffic before offset 0
 	windowBefore  = 30 * time.Second // traffic around every instant at which a fault begins or ends
-	windowAfter   = 5 * time.Minute
+	windowAfter   = 2 * time.Minute
 	denseAfter    = 40 * time.Second // calls every few seconds, as at a busy counter
 	drainLimit    = 2 * time.Hour    // after that, until the queues are empty
 	shortCounters = 2
@@ -121,7 +121,7 @@ func (c *incidentCase) replay(t *testing.T) {
 	if !ok {
 		t.Fatal("no such incident")
 	}
-	counters, users := 4, 24
+	counters, users := 2, 8
 	if testing.Short() {
 		counters, users = shortCounters, shortUsers
 	}

@@ -233,8 +233,8 @@ func (r *recipeFleet) prescribe(t *Fleet, desk int, v *visit) {
 
 // told shows a test what a person was told.
 func (r *recipeFleet) told(err error) {
-	if err != nil && r.f.o.watch.told != nil {
-		r.f.o.watch.told(err)
+	if told := r.f.o.watch.told; err != nil && told != nil && r.f.name == Ours {
+		told(err)
 	}
 }
 
@@ -289,7 +289,7 @@ func (r *recipeFleet) sumUp(start time.Time) error {
 	for _, d := range r.pharmacies {
 		d.settle(recipeSettle)
 	}
-	if end := r.f.o.watch.end; end != nil {
+	if end := r.f.o.watch.end; end != nil && r.f.name == Ours {
 		end(r.s)
 	}
 	r.f.mu.Lock()

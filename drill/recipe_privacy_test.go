@@ -15,8 +15,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -76,6 +74,7 @@ var (
 	digitRuns  = regexp.MustCompile(`[0-9]+`)
 	ridForms   = regexp.MustCompile(`BE[PKN][P0-9][0-9A-Z]{8}`)
 	wordRuns   = regexp.MustCompile(`[A-Za-zÀ-ÿ]+`)
+	emptied    = regexp.MustCompile(`\x00{32,}`) // pages of a database that were never used
 	base64Runs = regexp.MustCompile(`[A-Za-z0-9+/_-]{12,}`)
 )
 
@@ -106,6 +105,7 @@ func (x *secrets) in(text []byte) (found []string) {
 
 // search looks in clear and in base64, wherever the base64 began.
 func (x *secrets) search(text []byte) []string {
+	text = emptied.ReplaceAll(text, nil)
 	found := x.in(text)
 	for _, run := range base64Runs.FindAll(text, -1) {
 		for shift := range 4 {
@@ -211,26 +211,15 @@ func (r *recorder) all(t *testing.T) map[string][]byte {
 	return out
 }
 
-// TestRecipePrivacy: in a whole drill nothing that programs of ours log, tell, trace, measure or write to disk holds the
-// number or the name of a patient, the number of a prescription, or what is prescribed.
-func TestRecipePrivacy(t *testing.T) {
-	warm(t)
-	x, rec := newSecrets(), newRecorder(t)
-	synctest.Test(t, func(t *testing.T) {
-		r, err := Run(Options{
-			Incident: "INC-2019-08-RECIPE", Seed: 9, Pharmacies: 2, Every: 8 * time.Minute, Traffic: rxTraffic(), Fleets: []string{Ours},
-			watch: watch{configure: rec.configure, told: rec.told, end: x.learn},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		recipeTables(t, r, Ours)
-	})
+// silent: in a whole drill nothing that programs of ours log, tell, trace, measure or write to disk holds the number or the
+// name of a patient, the number of a prescription, or what is prescribed.
+func (r *recorder) silent(t *testing.T, x *secrets) {
+	t.Helper()
 	if len(x.rids) == 0 || len(x.words) == 0 {
 		t.Fatalf("%d prescriptions, %d names", len(x.rids), len(x.words))
 	}
 	size, files := 0, 0
-	for where, text := range rec.all(t) {
+	for where, text := range r.all(t) {
 		size += len(text)
 		if strings.HasPrefix(where, "file ") {
 			files++

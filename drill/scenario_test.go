@@ -38,6 +38,9 @@ func replay(t *testing.T, o Options) *Report {
 		if total.Calls == 0 || total.Live+total.Otherwise+total.Failed+total.WrongAsker != total.Calls || total.Requests == 0 {
 			t.Errorf("%s, %s: %+v", f.Name, f.Traffic, total)
 		}
+		if idle := unasked(f); len(idle) > 0 {
+			t.Errorf("%s, %s: nobody asked in the phases %q", f.Name, f.Traffic, idle)
+		}
 		if f.Name == Ours && total.WrongAsker > 0 {
 			t.Errorf("ours, %s: %d answers of somebody else were shown", f.Traffic, total.WrongAsker)
 		}
@@ -48,6 +51,17 @@ func replay(t *testing.T, o Options) *Report {
 	}
 	t.Logf("\n%s", text.String())
 	return r
+}
+
+// unasked names the phases of a fault, and those before and after, in which nobody did anything: what a fleet promises about
+// them would hold for want of calls. Those of less than a quarter of an hour are a matter of luck.
+func unasked(f Fleet) (idle []string) {
+	for _, p := range f.Phases {
+		if p.Calls == 0 && p.To-p.From >= 15*time.Minute {
+			idle = append(idle, p.Name)
+		}
+	}
+	return idle
 }
 
 // TestVote: writes whose answers are lost. Ours does nothing twice: it asks what happened, mostly before the person is
@@ -64,13 +78,16 @@ func TestVote(t *testing.T) {
 	}
 }
 
-// TestHalf: while insurability hangs, writes take as long as before.
+// TestHalf: while insurability hangs, writes and prescriptions take as long as before.
 func TestHalf(t *testing.T) {
-	r := replay(t, Options{Incident: "SYN-HALF", Seed: 3, Pharmacies: 2, Fleets: []string{Ours, ConnectorLike}})
+	r := replay(t, Options{Incident: "SYN-HALF", Seed: 12, Pharmacies: 2, Every: 6 * time.Minute, Fleets: []string{Ours, ConnectorLike}})
 	writes := table(t, r, Ours, Writes)
 	during := writes.Phases[slices.IndexFunc(writes.Phases, func(p Phase) bool { return p.Name == "genins hang" })]
 	if during.Calls == 0 || during.Live != during.Calls || during.P95 > 100*time.Millisecond {
 		t.Errorf("writes while insurability hangs: %+v", during)
+	}
+	if rx, out := recipeTables(t, r, Ours); rx.Live != rx.Calls || out.Live != out.Calls || rx.Waited > time.Second {
+		t.Errorf("ours: %+v, %+v", rx, out)
 	}
 	if got := table(t, r, Ours, Insurability).Total(); got.Slowest > checkLimit || got.Failed > 0 {
 		t.Errorf("ours: %+v", got)

@@ -49,6 +49,14 @@ func (m *measurement) patience(d time.Duration) time.Duration {
 	return d
 }
 
+// clients are the kinds that are measured with a fleet. A test looks at the others in the usual fleet only.
+func (m *measurement) clients(usual bool) []string {
+	if m.quick && !usual {
+		return []string{Ours}
+	}
+	return Clients()
+}
+
 // outages measures figures 1 and 2.
 func (m *measurement) outages() error {
 	openTime := resilience.DefaultBreakerOpen.Seconds()
@@ -59,7 +67,7 @@ func (m *measurement) outages() error {
 		}
 		for _, f := range m.faults() {
 			name := modeNames[f] + ", " + s.name
-			for _, kind := range Clients() {
+			for _, kind := range m.clients(s.clients == manyClients) {
 				sc := m.base(kind, s.clients)
 				sc.mode, sc.after = f, m.patience(lookAfter)
 				o, err := sc.run()
@@ -94,7 +102,7 @@ func (m *measurement) halfLoad(limit float64) error {
 // otherOutages are the rows of figure 1 with two addresses, and without the breaker.
 func (m *measurement) otherOutages() error {
 	for _, f := range m.faults() {
-		for _, kind := range Clients() {
+		for _, kind := range m.clients(false) {
 			sc := m.base(kind, manyClients)
 			sc.mode, sc.addresses = f, 2
 			o, err := sc.run()
@@ -128,7 +136,7 @@ func (m *measurement) brownouts() error {
 	longest := series[len(series)-1]
 	for _, s := range sizes {
 		row := Row{Figure: "3", Name: s.name, Unit: Minutes, Low: true, Target: above(longest.Minutes())}
-		for _, kind := range Clients() {
+		for _, kind := range m.clients(s.clients == manyClients) {
 			margin := math.Inf(1)
 			for _, lasts := range series {
 				sc := m.base(kind, s.clients)
@@ -161,7 +169,7 @@ func fleets() []fleet {
 // partial measures figures 4 and 5: what is answered while 30 % of the answers are errors, and in a brownout.
 func (m *measurement) partial() error {
 	for _, f := range fleets() {
-		for _, kind := range Clients() {
+		for _, kind := range m.clients(f.clients == manyClients && f.addresses == 1) {
 			sc := m.base(kind, f.clients)
 			sc.addresses, sc.mode, sc.capacity, sc.during = f.addresses, errors30, 2*capacity, 2*capacity // errors alone, without overload
 			o, err := sc.run()
@@ -173,7 +181,7 @@ func (m *measurement) partial() error {
 		}
 	}
 	for _, f := range fleets() {
-		for _, kind := range Clients() {
+		for _, kind := range m.clients(f.clients == manyClients && f.addresses == 1) {
 			sc := m.base(kind, f.clients)
 			sc.addresses, sc.during, sc.lasts = f.addresses, capacityOf5, brownout
 			o, err := sc.run()
