@@ -78,55 +78,53 @@ func latest(ctx context.Context, box *outbox.Box, kind outbox.Kind, reference st
 func latestOf(ctx context.Context, box *outbox.Box, reference string, kinds ...outbox.Kind) ([]item, error) {
 	last := make([]item, len(kinds))
 	for more := true; more; {
-		windows := make([][]item, len(kinds))
-		var ids []outbox.ID
+		all := make([]outbox.ID, 0, len(kinds)*(maxGap+1))
+		windows := make([][]outbox.ID, len(kinds))
 		for i, kind := range kinds {
-			windows[i] = window(box, kind, reference, max(last[i].far, 1))
-			for _, it := range windows[i] {
-				ids = append(ids, it.id)
-			}
+			from := len(all)
+			all = appendWindow(all, box, kind, reference, max(last[i].far, 1))
+			windows[i] = all[from:]
 		}
-		views, err := box.ShowAll(ctx, ids...)
+		views, err := box.ShowAll(ctx, all...)
 		if err != nil {
 			return nil, err
 		}
 		more = false
 		for i := range last {
-			more = last[i].advance(windows[i], views, kinds[i] == KindCreate) || more
+			more = last[i].advance(max(last[i].far, 1), windows[i], views, kinds[i] == KindCreate) || more
 		}
 	}
 	return last, nil
 }
 
-// window are the names of one item and of those behind it that may be missing before the next one.
-func window(box *outbox.Box, kind outbox.Kind, reference string, from int) []item {
-	var out []item
+// appendWindow adds the ids of one item and of those behind it that may be missing before the next one.
+func appendWindow(ids []outbox.ID, box *outbox.Box, kind outbox.Kind, reference string, from int) []outbox.ID {
 	for n := from; n <= min(from+maxGap, maxTries); n++ {
-		out = append(out, item{n: n, id: box.ID(kind, refOf(reference, n))})
+		ids = append(ids, box.ID(kind, refOf(reference, n)))
 	}
-	return out
+	return ids
 }
 
-// advance goes to the latest of a window that is there. It tells whether there may be later ones. With once, one that was carried
+// advance goes to the latest of a window, which begins with number from, that is there. It tells whether there may be later ones. With once, one that was carried
 // out, or may have been, counts for more than a later one that was not: a person may take up an old one.
-func (i *item) advance(window []item, views map[outbox.ID]outbox.View, once bool) bool {
-	for _, it := range window {
-		view, there := views[it.id]
+func (i *item) advance(from int, window []outbox.ID, views map[outbox.ID]outbox.View, once bool) bool {
+	for k, id := range window {
+		view, there := views[id]
 		if !there {
 			continue
 		}
-		if i.far = it.n; view.State == 0 {
-			i.aside = it.id
+		if i.far = from + k; view.State == 0 {
+			i.aside = id
 			continue
 		}
-		if i.n = it.n; !once || !certain(i.view) || certain(view) {
-			i.id, i.view = it.id, view
+		if i.n = from + k; !once || !certain(i.view) || certain(view) {
+			i.id, i.view = id, view
 		}
 		if view.State != outbox.Done && view.State != outbox.Cancelled {
-			i.kept = it.n
+			i.kept = i.n
 		}
 	}
-	return i.far > window[0].n
+	return i.far > from
 }
 
 // certain tells that an item was carried out, or may have been.
