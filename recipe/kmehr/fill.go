@@ -84,6 +84,35 @@ func Write(p Prescription) ([]byte, error) {
 
 // WriteWith is Write with the rules for one type of prescription, for instance those that the platform has sent.
 func WriteWith(r Rules, t identity.PrescriptionType, p Prescription) ([]byte, error) {
+	doc, check, err := Draft(r, t, p)
+	if err != nil {
+		return nil, err
+	}
+	if err := check(); err != nil {
+		return nil, err
+	}
+	return doc, nil
+}
+
+// Draft is WriteWith in two steps, for who has something else to do while the document is held to schema and rules: check does
+// that, in any goroutine, and returns what WriteWith would. Before it has returned nil the document must not go anywhere.
+func Draft(r Rules, t identity.PrescriptionType, p Prescription) (doc []byte, check func() error, err error) {
+	if doc, err = draft(p); err != nil {
+		return nil, nil, err
+	}
+	return doc, func() error {
+		m, err := Parse(doc)
+		if err != nil {
+			return err
+		}
+		if found := r.Check(m, t); len(found) > 0 {
+			return refuse("kmehr.Write", found)
+		}
+		return nil
+	}, nil
+}
+
+func draft(p Prescription) ([]byte, error) {
 	p, err := p.Fill(time.Now())
 	if err != nil {
 		return nil, err
@@ -98,13 +127,6 @@ func WriteWith(r Rules, t identity.PrescriptionType, p Prescription) ([]byte, er
 	}
 	if len(doc) > MaxBytes {
 		return nil, refuse("kmehr.Write", []Violation{{Rule: "input", Message: "the document is too long"}})
-	}
-	m, err := Parse(doc)
-	if err != nil {
-		return nil, err
-	}
-	if found := r.Check(m, t); len(found) > 0 {
-		return nil, refuse("kmehr.Write", found)
 	}
 	return doc, nil
 }

@@ -34,7 +34,7 @@ func jdk(t *testing.T, questions []question) [][]string {
 		}
 		in.WriteString("D " + base64.StdEncoding.EncodeToString(q.doc) + "\n")
 	}
-	cmd := exec.CommandContext(t.Context(), java, filepath.Join("testdata", "XPathJudge.java"))
+	cmd := exec.CommandContext(t.Context(), java, oracle.JavaClass(t, filepath.Join("testdata", "XPathJudge.java"))...)
 	cmd.Stdin = &in
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
