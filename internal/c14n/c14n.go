@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/ehealth-continuity/ehealth/internal/xmltree"
 )
@@ -78,10 +79,22 @@ func Append(dst []byte, n *xmltree.Node, o Options) []byte {
 func Write(w io.Writer, n *xmltree.Node, o Options) error {
 	c := newCanon(o, len(n.Source()))
 	c.w = w
+	room := buffers.Get().(*[]byte) //nolint:forcetypeassert // nothing else is in there
+	c.out = *room
 	c.walk(n)
 	c.flush()
+	if cap(c.out) <= maxKept { // else a text was that long
+		clear(c.out[:cap(c.out)])
+		*room = c.out[:0]
+		buffers.Put(room)
+	}
 	return c.err
 }
+
+// buffers are those of earlier calls of Write.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 2*flushAt); return &b }}
+
+const maxKept = 64 << 10
 
 // canon is one canonicalisation under way.
 type canon struct {
