@@ -62,6 +62,9 @@ func sharedExists(t testing.TB) bool {
 // still accepted must have the content and the signer of the original. Nothing may take longer than a second (the
 // slowest good message takes a few milliseconds) or more memory than it should.
 func TestMutated(t *testing.T) {
+	if testing.Short() {
+		t.Skip("only computes: run without -short")
+	}
 	all := seeds(t)
 	n := 1000
 	if *long {

@@ -312,6 +312,9 @@ func TestFileSourceReadsAgain(t *testing.T) {
 // The key stores of the reference vectors, written as eHealth's own tools write
 // them; manifest.json has the password.
 func TestVectors(t *testing.T) {
+	if testing.Short() {
+		t.Skip("only computes: run without -short")
+	}
 	dir := oracle.Shared(t, "vectors", "etee")
 	var manifest struct{ Password string }
 	data, err := os.ReadFile(filepath.Join(dir, "manifest.json"))

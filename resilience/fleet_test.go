@@ -12,6 +12,9 @@ import (
 // outages, partial errors and brownouts with the default policy. Package drill/figures measures them with more seeds
 // and tests the rest of the table.
 func TestFleet(t *testing.T) {
+	if testing.Short() {
+		t.Skip("adds clients only: run without -short")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		table, err := figures.Measure(figures.Options{Seeds: []uint64{2}, Only: []string{"1", "2", "4", "5"}, Quick: true})
 		if err != nil {

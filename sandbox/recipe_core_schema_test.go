@@ -15,6 +15,9 @@ import (
 // TestRecipeSchema: every sample of a request conforms, and mutants of some are judged as xmllint judges them with the real
 // schema.
 func TestRecipeSchema(t *testing.T) {
+	if testing.Short() {
+		t.Skip("only computes: run without -short")
+	}
 	xmllint := oracle.Tool(t, "xmllint")
 	official := oracle.Shared(t, "schemas", "recipe", "wsdl", "ehealth-recipe-services", "WSDL", "recipeservices_protocol-4_0.xsd")
 	samples, good, bad := 0, 0, 0

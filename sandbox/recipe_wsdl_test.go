@@ -55,6 +55,9 @@ func TestRecipeOperations(t *testing.T) {
 // TestRecipeZeep lets python3-zeep talk to the prescriber and the patient service of a sandbox on sockets, with the real WSDLs.
 // The seal is ours: what is judged is the outer message, its security and the answers.
 func TestRecipeZeep(t *testing.T) {
+	if testing.Short() {
+		t.Skip("Python judges: run without -short")
+	}
 	python := pythonWith(t, "zeep", "xmlsec", "lxml", "requests")
 	s, err := New(Config{Seed: 7, Patients: -1, Listen: "127.0.0.1:0"})
 	if err != nil {

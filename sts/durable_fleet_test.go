@@ -108,6 +108,9 @@ func (f *fleet) working(t *testing.T) {
 // TestFigure13: figure 13 of dossier 08: users log on within ten minutes and their tokens live
 // equally long; renewals stay below three times the mean rate of the logins.
 func TestFigure13(t *testing.T) {
+	if testing.Short() {
+		t.Skip("adds users only: run without -short")
+	}
 	inSandbox(t, sandbox.Config{}, func(t *testing.T, p *platform) {
 		f := logIn(t, p, members())
 		defer f.close()
@@ -132,6 +135,9 @@ func TestFigure13(t *testing.T) {
 // TestT15: the STS is away for the hours in which all users want to renew. During and after it they never
 // ask it more than in the minutes in which they logged in.
 func TestT15(t *testing.T) {
+	if testing.Short() {
+		t.Skip("adds users only: run without -short")
+	}
 	inSandbox(t, sandbox.Config{}, func(t *testing.T, p *platform) {
 		f := logIn(t, p, members())
 		defer f.close()

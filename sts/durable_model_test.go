@@ -148,6 +148,9 @@ func (f *fleet) check(rt *rapid.T) {
 // TestDurableModel drives two processes with a shared store at random through renewals, outages,
 // refusals and restarts, and compares what they give with what the STS has issued. With -long it makes ten thousand steps.
 func TestDurableModel(t *testing.T) {
+	if testing.Short() {
+		t.Skip("adds histories only: run without -short")
+	}
 	// rapid watches a clock that runs ahead here, so every check is a run of its own.
 	steps(t, "1", "100")
 	made, enough := 0, 2_000

@@ -349,6 +349,9 @@ func TestClock(t *testing.T) {
 // TestT14: INC-2020-01-27-ACCESS. For 3 h 14, here an hour but with -long, seven of ten calls are refused as not authorised. Tokens
 // are kept, nobody logs in, and after the first moments every refusal says that it is an outage.
 func TestT14(t *testing.T) {
+	if testing.Short() {
+		t.Skip("adds users only: run without -short")
+	}
 	inSandbox(t, sandbox.Config{Seed: 1}, func(t *testing.T, p *platform) {
 		e := &events{}
 		r := sts.NewRefusals(e.note)
@@ -455,6 +458,9 @@ func TestT14NotAuthenticated(t *testing.T) {
 // TestFigure12: figure 12 of dossier 08: a working day of 8 h with 400 calls, a restart at noon and two
 // processes that share a vault: ceil(8 h / token life) logins.
 func TestFigure12(t *testing.T) {
+	if testing.Short() {
+		t.Skip("adds users only: run without -short")
+	}
 	inSandbox(t, sandbox.Config{}, func(t *testing.T, p *platform) {
 		_, certificate, req := p.doctor()
 		dir := t.TempDir()

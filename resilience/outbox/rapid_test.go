@@ -254,6 +254,9 @@ func (h *house) finish(rt *rapid.T) {
 
 // TestRandomLives lets 100 houses live 100 steps each.
 func TestRandomLives(t *testing.T) {
+	if testing.Short() {
+		t.Skip("only computes: run without -short")
+	}
 	for name, value := range map[string]string{"rapid.checks": "100", "rapid.steps": "100"} {
 		if f := flag.Lookup(name); f != nil && f.Value.String() == f.DefValue {
 			if err := flag.Set(name, value); err != nil {
