@@ -72,7 +72,7 @@ func brokenByJDK(t *testing.T, rules []officialRule, docs ...[]byte) []map[strin
 	for _, d := range docs {
 		in.WriteString("D " + base64.StdEncoding.EncodeToString(d) + "\n")
 	}
-	out := program(t, in.Bytes(), "java", filepath.Join(oracle.ModuleRoot(t), "recipe", "kmehr", "testdata", "XPathJudge.java"))
+	out := program(t, in.Bytes(), "java", oracle.JavaClass(t, filepath.Join(oracle.ModuleRoot(t), "recipe", "kmehr", "testdata", "XPathJudge.java"))...)
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	if len(lines) != len(rules)*len(docs) {
 		t.Fatalf("%d answers to %d rules on %d documents", len(lines), len(rules), len(docs))
@@ -207,7 +207,7 @@ func mutate(t *testing.T, r *rand.Rand, doc []byte) []byte {
 	return cut(s.inside, s.out, pick(r, texts))
 }
 
-// TestKMEHRAgainstJudges: the official rules, evaluated by the JDK, and the official schema, by xmllint, find in hundreds of
+// TestKMEHRAgainstJudges: the official rules, evaluated by the JDK, and the official schema, by xmllint, find in many
 // damaged documents what this module finds.
 func TestKMEHRAgainstJudges(t *testing.T) {
 	if testing.Short() {
@@ -316,7 +316,7 @@ func TestKMEHRAgainstJudges(t *testing.T) {
 }
 
 const (
-	kmehrMutants = 400
+	kmehrMutants = 150
 	kmehrSeed    = 1
 )
 

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,22 +25,43 @@ import (
 var judgeSource []byte
 
 // judge compiles the driver once per test binary and returns the directory of its
-// class files. The directory is named after the source and kept, so that the next
-// test binary finds it.
-var judge = sync.OnceValues(func() (string, error) { return compile("javac") })
+// class files.
+var judge = sync.OnceValues(func() (string, error) { return compile("javac", "Judge", judgeSource) })
 
-func compile(javac string) (string, error) {
-	sum := sha256.Sum256(judgeSource)
+// JavaClass compiles a Java program of one file and returns the arguments for
+// "java" that run it: starting from its source would compile it every time.
+func JavaClass(t testing.TB, source string) []string {
+	t.Helper()
+	javac := Tool(t, "javac")
+	text, err := os.ReadFile(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	main := strings.TrimSuffix(filepath.Base(source), ".java")
+	dir, err := compile(javac, main, text)
+	if err != nil {
+		t.Fatalf("oracle: cannot compile %s: %v", main, err)
+	}
+	return append(slices.Clone(vmFlags), "-cp", dir, main)
+}
+
+// vmFlags are for programs that run for a few seconds.
+var vmFlags = []string{"-Xshare:auto", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"}
+
+// compile returns the directory of the class files of a program. It is named after
+// the source and kept, so that the next test binary finds it.
+func compile(javac, main string, text []byte) (string, error) {
+	sum := sha256.Sum256(text)
 	dir := filepath.Join(os.TempDir(), "ehealth-judge-"+strconv.Itoa(os.Getuid())+"-"+hex.EncodeToString(sum[:8]))
-	if _, err := os.Stat(filepath.Join(dir, "Judge.class")); err == nil {
+	if _, err := os.Stat(filepath.Join(dir, main+".class")); err == nil {
 		return dir, nil
 	}
 	work, err := os.MkdirTemp("", "ehealth-judge-")
 	if err != nil {
 		return "", err
 	}
-	source := filepath.Join(work, "Judge.java")
-	if err := os.WriteFile(source, judgeSource, 0o600); err != nil {
+	source := filepath.Join(work, main+".java")
+	if err := os.WriteFile(source, text, 0o600); err != nil {
 		return "", err
 	}
 	if out, err := exec.Command(javac, "-encoding", "UTF-8", "-d", work, source).CombinedOutput(); err != nil {
@@ -47,7 +69,7 @@ func compile(javac string) (string, error) {
 	}
 	// Renaming is atomic; when another test binary was faster, its result serves.
 	if err := os.Rename(work, dir); err != nil {
-		if _, statErr := os.Stat(filepath.Join(dir, "Judge.class")); statErr != nil {
+		if _, statErr := os.Stat(filepath.Join(dir, main+".class")); statErr != nil {
 			return "", err
 		}
 		os.RemoveAll(work)
@@ -97,7 +119,7 @@ type driver struct {
 }
 
 func startDriver(vm, dir string) (*driver, error) {
-	d := &driver{cmd: exec.Command(vm, "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", dir, "Judge")}
+	d := &driver{cmd: exec.Command(vm, append(slices.Clone(vmFlags), "-cp", dir, "Judge")...)}
 	d.cmd.Stderr = &d.stderr
 	in, err := d.cmd.StdinPipe()
 	if err != nil {
