@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -85,7 +86,7 @@ func (p *Prescriber) Create(ctx context.Context, r CreateRequest) (*Created, err
 	now := time.Now()
 	ctx, cancel := p.bounded(ctx, now)
 	defer cancel()
-	doc, err := p.document(&r, now)
+	doc, err := p.draft(&r, now)
 	if err != nil {
 		return nil, p.invalid(opCreate, err)
 	}
@@ -103,6 +104,9 @@ func (c *creating) attended(ctx context.Context, now time.Time) (*Created, error
 		return end{created, err}
 	}, func(e end) { c.late(ctx, e.err) })
 	switch {
+	case c.broken() != nil:
+		c.stage.CompareAndSwap(looking, left)
+		return nil, c.broken()
 	case ok:
 		return e.created, e.err
 	case c.stage.CompareAndSwap(looking, left):
@@ -232,9 +236,22 @@ func (c *creating) put() bool {
 	return c.stage.CompareAndSwap(looking, putting) || c.stage.Load() == putting
 }
 
+// broken waits for what the rules say about the document, and is the error of what breaks them: it comes before any other one.
+func (c *creating) broken() error {
+	if err := c.doc.rules.wait(); err != nil {
+		return c.p.invalid(opCreate, err)
+	}
+	return nil
+}
+
 // run looks what is known of the reference and does what is left to do. again: somebody else did something meanwhile.
 func (c *creating) run(ctx context.Context) (_ *Created, again bool, _ error) {
 	st, err := c.p.look(ctx, c.box, c.r.Reference)
+	if err != nil || st.state != OutcomeNotTried && st.state != OutcomeNotCreated {
+		if bad := c.broken(); bad != nil {
+			return nil, false, bad
+		}
+	}
 	if errors.Is(err, outbox.ErrCorrupt) {
 		return nil, false, c.unsure(err)
 	}
@@ -255,10 +272,13 @@ func (c *creating) run(ctx context.Context) (_ *Created, again bool, _ error) {
 	}
 	n, err := st.create.next()
 	if err != nil {
-		return nil, false, c.notCreated(c.p.local(opCreate, fault.Conflict, err), false)
+		return nil, false, cmp.Or(c.broken(), c.notCreated(c.p.local(opCreate, fault.Conflict, err), false))
+	}
+	it, to, err := c.prepare(ctx, n)
+	if bad := c.broken(); bad != nil {
+		return nil, false, bad
 	}
 	c.p.meant.add(c.r.Reference, c.doc.medical)
-	it, to, err := c.prepare(ctx, n)
 	if err != nil {
 		return nil, false, c.hold(ctx, st, err)
 	}

@@ -1,6 +1,8 @@
 package recipe
 
 import (
+	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/hex"
@@ -25,6 +27,45 @@ type document struct {
 	medical         string // of what is prescribed to whom by whom, see kmehr.Prescription.Digest
 	tacit           bool   // the caller gave no day of expiry
 	before          string // the reference that it would have had yesterday; "" = the caller gave one
+	rules           verdict
+}
+
+// verdict is what the rules say about a document, which is found out while other things are done. nil = they say nothing against it.
+type verdict struct {
+	broken context.Context // over as soon as they do
+	said   chan struct{}
+	err    *error
+}
+
+func judge(check func() error) verdict {
+	ctx, cancel := context.WithCancel(context.Background())
+	v := verdict{ctx, make(chan struct{}), new(error)}
+	go func() {
+		defer close(v.said)
+		if *v.err = check(); *v.err != nil {
+			cancel()
+		}
+	}()
+	return v
+}
+
+// wait returns what they say.
+func (v verdict) wait() error {
+	if v.said == nil {
+		return nil
+	}
+	<-v.said
+	return *v.err
+}
+
+// follow is a context that ends with ctx, or when the rules say something: then nobody needs any more what is asked for under it.
+func (v verdict) follow(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	if v.said == nil {
+		return ctx, cancel
+	}
+	stop := context.AfterFunc(v.broken, cancel)
+	return ctx, func() { stop(); cancel() }
 }
 
 // Reasons why a document is not sent. The numbers are those that the official module shows (dossier 04 section 13.4).
@@ -39,6 +80,18 @@ const (
 
 // document checks a request and makes the document of it, before anything else is done. It gives r its Reference.
 func (p *Prescriber) document(r *CreateRequest, now time.Time) (*document, error) {
+	d, err := p.draft(r, now)
+	if err == nil {
+		err = d.rules.wait()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// draft is document before the rules have been heard. What they say comes before what else may be wrong.
+func (p *Prescriber) draft(r *CreateRequest, now time.Time) (*document, error) {
 	if len(r.Reference) > maxReference {
 		return nil, ErrReference
 	}
@@ -49,23 +102,31 @@ func (p *Prescriber) document(r *CreateRequest, now time.Time) (*document, error
 	if err != nil {
 		return nil, err
 	}
+	if err = p.complete(d, r, author, medical, now); err != nil {
+		return nil, cmp.Or(d.rules.wait(), err)
+	}
+	return d, nil
+}
+
+// complete checks the rest of a request, and fills in what does not stand in the document.
+func (p *Prescriber) complete(d *document, r *CreateRequest, author identity.NIHII, medical [sha256.Size]byte, now time.Time) error {
 	if !p.who.Quality.IsOrganisation() && !author.SameBase(p.who.NIHII) { // a hospital sends for its prescribers
-		return nil, errNotOwn
+		return errNotOwn
 	}
 	if d.patient.IsZero() {
-		return nil, errPatient
+		return errPatient
 	}
 	if d.expires.IsZero() {
-		return nil, errExpiry
+		return errExpiry
 	}
 	if err := protocol.CheckExpiration(d.expires, now); err != nil {
-		return nil, err
+		return err
 	}
 	if err := protocol.CheckVision(protocol.Prescriber, r.Vision); err != nil {
-		return nil, err
+		return err
 	}
 	if p.conf.Generation == protocol.Gen2021 && r.VisionOthers != "" {
-		return nil, errOthers
+		return errOthers
 	}
 	if p.conf.PrescriptionVersion != "" {
 		d.version = p.conf.PrescriptionVersion
@@ -73,7 +134,7 @@ func (p *Prescriber) document(r *CreateRequest, now time.Time) (*document, error
 	sum := sha256.Sum256(d.xml)
 	d.digest = sum[:]
 	d.medical = hex.EncodeToString(medical[:])
-	return d, d.name(r, author, now)
+	return d.name(r, author, now)
 }
 
 // written writes the prescription, or reads the caller's document and holds it to the same rules.
@@ -87,9 +148,11 @@ func (p *Prescriber) written(r *CreateRequest, now time.Time) (_ *document, auth
 		d := &document{
 			tacit: r.Prescription.Expires.IsZero(), patient: filled.Patient.SSIN, ids: filled.HeaderIDs(), version: "kmehr_" + kmehr.StandardVersion, source: filled.Source.Reference(),
 		}
-		if d.xml, err = kmehr.WriteWith(rules, r.Type, filled); err != nil {
+		var check func() error
+		if d.xml, check, err = kmehr.Draft(rules, r.Type, filled); err != nil {
 			return nil, author, medical, err
 		}
+		d.rules = judge(check)
 		d.expires = dateOf(filled.Expires)
 		return d, filled.Author.NIHII, filled.Digest(), nil
 	}

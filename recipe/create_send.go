@@ -87,6 +87,8 @@ func (c *creating) prepare(ctx context.Context, n int) (outbox.Item, *made, erro
 	end, _ := ctx.Deadline()
 	ready, cancel := context.WithDeadline(ctx, end.Add(-reserve(time.Until(end))))
 	defer cancel()
+	ready, done := c.doc.rules.follow(ready)
+	defer done()
 	rec, to, err := c.p.makeReady(c.trips.follow(ready), c.doc, c.r, c.trips)
 	if err != nil {
 		return outbox.Item{}, nil, err
@@ -119,6 +121,9 @@ func (p *Prescriber) makeReady(ctx context.Context, doc *document, r *CreateRequ
 	}
 	if rec.Sealed, err = p.p.Sealer.Seal(packed, etee.ForKEK(key)); err != nil {
 		return nil, nil, p.local(opCreate, fault.Local, err)
+	}
+	if err := doc.rules.wait(); err != nil {
+		return nil, nil, p.invalid(opCreate, err)
 	}
 	if p.healthy() && !p.shaken.Load() {
 		return rec, to, nil
