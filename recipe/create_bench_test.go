@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -53,6 +54,10 @@ func (w *stopwatch) RoundTrip(r *http.Request) (*http.Response, error) {
 // signatures of the content's seal, two of the param's, the encryption for Recip-e, and the signature of the message. The
 // signatures by which Recip-e's token is checked were verified within the minute, and are not in it. Medians, since other programs
 // take from some of them. The outbox is a new one now and then: the one in memory looks through all that it holds.
+//
+// While one processor makes the prescription ready, another one holds its document to schema and rules: the time on the clock is
+// shorter than the work. With -cpu 1 there is no other one, and the figure is that of the work.
+//
 // Bound: 1.15, see TestBounds.
 func BenchmarkCreate(b *testing.B) {
 	sb, err := sandbox.New(sandbox.Config{Seed: 5, Patients: 20})
@@ -129,18 +134,9 @@ func TestBounds(t *testing.T) {
 		t.Skip("a measurement: only with -long")
 	}
 	const most = 1.15
+	t.Logf("%.2f times the floor on one processor, which is no bound", creating(t, 1))
 	for n := 1; ; n++ {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$", "-test.bench=^BenchmarkCreate$", "-test.benchtime=200x", "-test.count=1")
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-		m := regexp.MustCompile(`([0-9.]+) ours/floor`).FindSubmatch(out)
-		if m == nil {
-			t.Fatalf("no figure in\n%s", out)
-		}
-		ratio, err := strconv.ParseFloat(strings.TrimSpace(string(m[1])), 64)
-		ok(t, err)
+		ratio := creating(t, runtime.GOMAXPROCS(0))
 		t.Logf("%.2f times the floor", ratio)
 		if ratio <= most {
 			return
@@ -149,4 +145,22 @@ func TestBounds(t *testing.T) {
 			t.Fatalf("%.2f times the floor, at most %.2f", ratio, most)
 		}
 	}
+}
+
+// creating runs BenchmarkCreate on so many processors and returns how many times its floor it took.
+func creating(t *testing.T, processors int) float64 {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$", "-test.bench=^BenchmarkCreate$", "-test.benchtime=200x", "-test.count=1",
+		"-test.cpu="+strconv.Itoa(processors))
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	m := regexp.MustCompile(`([0-9.]+) ours/floor`).FindSubmatch(out)
+	if m == nil {
+		t.Fatalf("no figure in\n%s", out)
+	}
+	ratio, err := strconv.ParseFloat(strings.TrimSpace(string(m[1])), 64)
+	ok(t, err)
+	return ratio
 }
