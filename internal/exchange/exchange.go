@@ -48,6 +48,7 @@ type Exchanger struct {
 	maxAnswer int64
 	pipeline  *resilience.Pipeline[*Call, *Answer]
 	skew      atomic.Int64 // of our clock at the last answer with a date, in nanoseconds
+	silence   silence
 }
 
 // New returns an Exchanger.
@@ -156,19 +157,21 @@ func (x *Exchanger) Do(ctx context.Context, c *Call) (*Answer, error) {
 			Notice: c.Notice, Err: ErrNoAddress,
 		}
 	}
+	began := time.Now()
 	ans, info, err := x.pipeline.Do(ctx, &resilience.Call{
 		Op: c.Op, Service: c.Service, Class: c.Class, Endpoints: all, Timeout: cmp.Or(max(c.Timeout, 0), DefaultTimeout), Renew: c.Security.Refused,
 	}, c)
 	if err != nil {
-		return nil, c.noticed(err)
+		return nil, x.noticed(c, began, err)
 	}
+	x.silence.over(c.Service)
 	ans.Attempts, ans.Alternate = info.Attempts, info.Alternate
 	return ans, nil
 }
 
 // noticed chooses what the person is told about a call that failed. What an attempt decided
 // stands, but "we ask again" is for reads.
-func (c *Call) noticed(err error) error {
+func (x *Exchanger) noticed(c *Call, began time.Time, err error) error {
 	e, ok := errors.AsType[*fault.Error](err)
 	if !ok {
 		return err
@@ -180,6 +183,12 @@ func (c *Call) noticed(err error) error {
 		e.Notice = noticeUnsure
 	case e.Notice == "" && (e.Kind.Temporary() || e.Kind == fault.Protocol):
 		e.Notice = c.Notice
+		if e.Err == nil {
+			e.Err = errSilent
+		}
+		e.Err = &SilentError{Since: x.silence.began(c.Service, began), Err: e.Err}
+	case e.Outcome == fault.Rejected && !e.Kind.Temporary():
+		x.silence.over(c.Service)
 	}
 	return err
 }

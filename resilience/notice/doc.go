@@ -17,12 +17,13 @@
 // first sentence; where the fault lies is said when it is known; the person is never blamed; no
 // time is promised that eHealth has not given.
 //
-// Five things are done to a text before it is shown, each by an exact replacement that a test
+// Six things are done to a text before it is shown, each by an exact replacement that a test
 // checks against the dossier:
 //
 //   - one item: with a number of 1 (in French also 0) the plural words become singular. Any other
 //     number leaves the text as it is.
 //   - D-INS-CACHED without guarantee loses its last clause.
+//   - D-DOWN loses "since {t}" when it is not known since when.
 //   - D-CLOCK loses "by {n} minutes" when the difference is not known.
 //   - D-KEY loses "(ref. {id})" when there is no ticket, and "Nothing was sent." when something
 //     may have been.

@@ -119,6 +119,7 @@ func TestVariantsFit(t *testing.T) {
 		{IDKey, maybeSent, ""},
 		{IDRxTwice, noNumber, "{id}"},
 		{IDRxTwice, noDay, "{d}"},
+		{IDDown, noSince, "{t}"},
 	}
 	for id, v := range singular {
 		loses = append(loses, struct {

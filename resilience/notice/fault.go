@@ -2,6 +2,7 @@ package notice
 
 import (
 	"errors"
+	"time"
 
 	"github.com/ehealth-continuity/ehealth/fault"
 )
@@ -11,6 +12,12 @@ import (
 type Skewed interface {
 	error
 	Minutes() int
+}
+
+// Silent is implemented by errors that know since when a service has not answered. FromError looks for one below a D-DOWN.
+type Silent interface {
+	error
+	SilentSince() time.Time
 }
 
 // Detailed is implemented by errors that know the parameters of their notice: the end of a
@@ -23,8 +30,8 @@ type Detailed interface {
 // FromError returns the message that the first fault.Error in err's tree names in its Notice
 // field. svc is the service to name; when it is Platform, the Service field of the error decides.
 //
-// Parameters come from a [Detailed] in the tree, the ticket of the error, and for D-CLOCK from a
-// [Skewed]. ok is false when err names no message, an unknown one, or one with a parameter that
+// Parameters come from a [Detailed] in the tree, the ticket of the error, for D-CLOCK from a
+// [Skewed] and for D-DOWN from a [Silent]. ok is false when err names no message, an unknown one, or one with a parameter that
 // nobody gave. D-KEY says "nothing was sent" only when the error says so.
 //
 // The error does not tell what the operation was: after a call that sends something, use
@@ -54,6 +61,9 @@ func FromError(err error, svc Service) (n Notice, ok bool) {
 		if p.N < 0 {
 			p.N = -max(p.N, -maxMinutes)
 		}
+	}
+	if s, ok := errors.AsType[Silent](err); ok && ID(e.Notice) == IDDown && p.Time.IsZero() {
+		p.Time = s.SilentSince()
 	}
 	n, newErr := New(ID(e.Notice), p)
 	return n, newErr == nil

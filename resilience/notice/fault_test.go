@@ -16,6 +16,11 @@ type skew int
 func (s skew) Error() string { return "clock" }
 func (s skew) Minutes() int  { return int(s) }
 
+type silent time.Time
+
+func (s silent) Error() string          { return "silent" }
+func (s silent) SilentSince() time.Time { return time.Time(s) }
+
 type detailed Params
 
 func (d detailed) Error() string        { return "details" }
@@ -56,6 +61,10 @@ func TestFromError(t *testing.T) {
 		"clock":            {named(IDClock, func(e *fault.Error) { e.Err = errors.Join(io.EOF, skew(-20)) }), Login, ClockWrong(20 * time.Minute)},
 		"clock, absurd":    {named(IDClock, func(e *fault.Error) { e.Err = skew(math.MinInt) }), Login, of(IDClock, Params{N: maxMinutes})},
 		"skew elsewhere":   {named(IDMsgQueued, func(e *fault.Error) { e.Err = skew(3) }), EHealthBox, Notice{}},
+		"down, not known":  {named(IDDown, nil), RecipE, Down(RecipE, time.Time{})},
+		"down":             {named(IDDown, func(e *fault.Error) { e.Err = silent(morning) }), RecipE, Down(RecipE, morning)},
+		"down, details":    {named(IDDown, func(e *fault.Error) { e.Err = errors.Join(detailed{Time: morning}, silent(time.Now())) }), RecipE, Down(RecipE, morning)},
+		"silent elsewhere": {named(IDAuthKept, func(e *fault.Error) { e.Err = silent(morning) }), Login, Notice{}},
 		"incomplete":       {named(IDAuthKept, nil), Login, Notice{}},
 		"details":          {named(IDAuthKept, func(e *fault.Error) { e.Err = detailed{Time: morning} }), Login, SessionKept(morning)},
 		"count":            {named(IDMsgQueued, func(e *fault.Error) { e.Err = detailed{N: 3} }), EHealthBox, MessagesQueued(3)},

@@ -10,7 +10,7 @@ func Recovered(svc Service, since time.Time) Notice {
 // Slow is D-SLOW: svc is slow; one can carry on.
 func Slow(svc Service) Notice { return of(IDSlow, Params{Service: svc}) }
 
-// Down is D-DOWN: svc has not answered since a time, and the fault is not on this computer. Use
+// Down is D-DOWN: svc has not answered since a time, zero = not known, and the fault is not on this computer. Use
 // OwnNetwork when it is.
 func Down(svc Service, since time.Time) Notice {
 	return of(IDDown, Params{Service: svc, Time: since})

@@ -37,7 +37,7 @@ type Notice struct {
 }
 
 // New makes a notice from an id and its parameters. It returns ErrUnknownID, or ErrParam when the
-// text asks for a moment that is zero, a number that makes no sense (below 1; 0 is allowed for
+// text asks for a moment that is zero (but for D-DOWN, where it means not known), a number that makes no sense (below 1; 0 is allowed for
 // D-INS-CACHED, and for D-CLOCK, where it means not known), an unknown service, or the number of
 // a prescription that is missing.
 func New(id ID, p Params) (Notice, error) {
@@ -113,7 +113,7 @@ func (n Notice) missing(e *entry) string {
 		return "Service"
 	case e.id == IDDrain && p.Duration <= 0:
 		return "Duration"
-	case e.asks("{t}") && e.id != IDDrain && p.Time.IsZero():
+	case e.asks("{t}") && e.id != IDDrain && e.id != IDDown && p.Time.IsZero(): // what an outbox remembers of a failure has no time
 		return "Time"
 	case e.asks("{d}") && e.id != IDRxTwice && p.Date.IsZero(): // Recip-e does not say on which day it was
 		return "Date"

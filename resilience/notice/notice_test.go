@@ -143,7 +143,11 @@ func TestTexts(t *testing.T) {
 		{WrongAnswer(Write), EN, "We do not know yet whether this was received. Do not send it again; we are checking."},
 		{NotReceived(Prescription), EN, "The electronic prescription was NOT created. Give a paper prescription."},
 		{NotReceived(Write), EN, "Checked: it was not received. It is sent again now."},
-		{Down(RecipE, time.Time{}), EN, "Recip-e has not answered since --:--. The fault is not on your computer."},
+		{Recovered(RecipE, time.Time{}), EN, "Recip-e works again since --:--."},
+		{Down(RecipE, time.Time{}), EN, "Recip-e has not answered. The fault is not on your computer."},
+		{Down(RecipE, time.Time{}), FR, "Recip-e ne répond plus. Le problème ne vient pas de votre ordinateur."},
+		{Down(RecipE, time.Time{}), NL, "Recip-e antwoordt niet meer. De fout ligt niet aan uw computer."},
+		{Down(RecipE, time.Time{}), DE, "Recip-e antwortet nicht mehr. Der Fehler liegt nicht an Ihrem Computer."},
 		{Notice{}, FR, ""},
 	} {
 		if got := w.n.Text(w.lang); got != w.want {
@@ -211,6 +215,7 @@ func TestNewRefuses(t *testing.T) {
 		{IDOK, Params{Time: morning}, nil},
 		{IDClock, Params{}, nil},
 		{IDKey, Params{}, nil},
+		{IDDown, Params{}, nil},
 		{IDInsCached, Params{Date: morning}, nil},
 	} {
 		n, err := New(w.id, w.p)

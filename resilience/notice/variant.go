@@ -61,6 +61,7 @@ var (
 	noTicket    = cut(" (ref. {id})", " (réf. {id})", " (ref. {id})", " (Ref. {id})")
 	maybeSent   = cut(" Nothing was sent.", " Rien n'a été envoyé.", " Er is niets verstuurd.", " Es wurde nichts gesendet.")
 	noNumber    = cut(" {id}", " {id}", " {id}", " {id}")
+	noSince     = cut(" since {t}", " depuis {t}", " sinds {t}", " seit {t}")
 	noDay       = cut(" on {d}", " le {d}", " op {d}", " am {d}")
 )
 
@@ -68,6 +69,10 @@ var (
 func (n Notice) variants(lang int) []variant {
 	var all []variant
 	switch p := n.p; n.id {
+	case IDDown:
+		if p.Time.IsZero() {
+			return []variant{noSince}
+		}
 	case IDClock:
 		if p.N <= 0 {
 			return []variant{noMinutes}
