@@ -55,6 +55,9 @@ var certification = []struct {
 
 // TestCertification runs them on virtual time through the whole platform, and prints the table.
 func TestCertification(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the whole platform for hours: run without -short")
+	}
 	warm(t)
 	var table strings.Builder
 	states := map[string]string{}

@@ -324,7 +324,7 @@ func (h *house) arrive(n int, until time.Duration) {
 		if h.logIn(m, try > 0) == nil {
 			return
 		}
-		time.Sleep(min(time.Duration(1+try/5)*time.Minute, 5*time.Minute))
+		time.Sleep(min(time.Duration(1+try/5)*time.Minute, 10*time.Minute))
 	}
 }
 

@@ -25,6 +25,9 @@ func mailTables(t *testing.T, r *Report, name string) (mail, inbox Phase) {
 
 // TestMailSAN is INC-2018-08-09-SAN with letters: what is written in the two waves is kept and sent once.
 func TestMailSAN(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the whole platform for hours: run without -short")
+	}
 	r := replay(t, Options{Incident: "INC-2018-08-09-SAN", Seed: 21, Pharmacies: 2, Every: 20 * time.Minute, Traffic: []Traffic{Mail, Inbox}})
 	mail, inbox := mailTables(t, r, Ours)
 	if mail.Kept == 0 || mail.Slowest > sendLimit || inbox.Failed == 0 {
@@ -61,6 +64,9 @@ func TestMailPoison(t *testing.T) {
 // TestMailKeys is INC-2026-02-04-ETK with a renewal of a recipient's own key: everything is read, and the depot is asked
 // no more often than the tokens' age wants.
 func TestMailKeys(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the whole platform for hours: run without -short")
+	}
 	r := replay(t, Options{Incident: "INC-2026-02-04-ETK", Seed: 38, Pharmacies: 2, Every: 30 * time.Minute, Traffic: []Traffic{Mail, Inbox}, Fleets: []string{Ours}})
 	mail, inbox := mailTables(t, r, Ours)
 	const ages = 5 // 33 hours, and a token is used for 8

@@ -51,6 +51,9 @@ func rxTraffic() []Traffic { return []Traffic{Prescribe, Dispense} }
 // host works. What the programs of ours logged, told, traced, measured and wrote to disk in these hours is searched for what
 // must not be there; see secrets.
 func TestRecipeMonday(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the whole platform for hours: run without -short")
+	}
 	x, rec := newSecrets(), newRecorder(t)
 	r := replay(t, Options{
 		Incident: "INC-2019-08-RECIPE", Seed: 33, Pharmacies: 2, Every: 10 * time.Minute, Traffic: rxTraffic(),
@@ -69,6 +72,9 @@ func TestRecipeMonday(t *testing.T) {
 
 // TestRecipeUnreachable is INC-2020-01-28-RECIPE: nothing of Recip-e answers for three and a half hours.
 func TestRecipeUnreachable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the whole platform for hours: run without -short")
+	}
 	r := replay(t, Options{Incident: "INC-2020-01-28-RECIPE", Seed: 35, Pharmacies: 2, Every: 10 * time.Minute, Traffic: rxTraffic(), Fleets: []string{Ours, Naive, ConnectorLike}})
 	rx, out := recipeTables(t, r, Ours)
 	if rx.Paper == 0 || out.Kept == 0 {
@@ -83,6 +89,9 @@ func TestRecipeUnreachable(t *testing.T) {
 
 // TestRecipeFlood is INC-2024-01-09-MCN: MyCareNet is flooded, and Recip-e answers one in five.
 func TestRecipeFlood(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the whole platform for hours: run without -short")
+	}
 	r := replay(t, Options{Incident: "INC-2024-01-09-MCN", Seed: 18, Pharmacies: 2, Every: 10 * time.Minute})
 	recipeTables(t, r, Ours)
 	if got := table(t, r, Ours, Insurability).Total(); got.Slowest > checkLimit {
@@ -95,6 +104,9 @@ func TestRecipeFlood(t *testing.T) {
 // new token, and goes on with the former one, with which Recip-e could open its last message: nobody notices, as with a client
 // that keeps a token for as long as it runs.
 func TestRecipeKeys(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the whole platform for hours: run without -short")
+	}
 	r := replay(t, Options{Incident: "INC-2026-02-04-ETK", Seed: 31, Pharmacies: 2, Every: 30 * time.Minute, After: 6 * time.Hour, Traffic: rxTraffic(), Fleets: []string{Ours}})
 	rx, out := recipeTables(t, r, Ours)
 	if rx.Slowest > time.Second {
@@ -121,6 +133,9 @@ func TestRecipeLostAnswer(t *testing.T) {
 // TestRecipeUntouched measures what prescribing takes while insurability is ill, in the ways of INC-2024-01-09-MCN and SYN-HALF,
 // against what it takes before.
 func TestRecipeUntouched(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the whole platform for hours: run without -short")
+	}
 	for _, id := range []string{"INC-2024-01-09-MCN", "SYN-HALF"} {
 		t.Run(id, func(t *testing.T) {
 			t.Parallel()

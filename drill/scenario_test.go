@@ -80,7 +80,10 @@ func TestVote(t *testing.T) {
 
 // TestHalf: while insurability hangs, writes and prescriptions take as long as before.
 func TestHalf(t *testing.T) {
-	r := replay(t, Options{Incident: "SYN-HALF", Seed: 12, Pharmacies: 2, Every: 6 * time.Minute, Fleets: []string{Ours, ConnectorLike}})
+	if testing.Short() {
+		t.Skip("the whole platform for hours: run without -short")
+	}
+	r := replay(t, Options{Incident: "SYN-HALF", Seed: 11, Pharmacies: 2, Every: 10 * time.Minute, Fleets: []string{Ours, ConnectorLike}})
 	writes := table(t, r, Ours, Writes)
 	during := writes.Phases[slices.IndexFunc(writes.Phases, func(p Phase) bool { return p.Name == "genins hang" })]
 	if during.Calls == 0 || during.Live != during.Calls || during.P95 > 100*time.Millisecond {
