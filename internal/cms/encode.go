@@ -164,7 +164,7 @@ func (s *segmenter) flush() error {
 func (s *segmenter) Close() error {
 	if s.fill > 0 {
 		start := len(s.buf) - s.fill - len(fullHeader)
-		s.used = len(s.buf) // its header may be shorter
+		s.used = max(s.used, len(s.buf)) // its header may be shorter
 		var header [4]byte
 		last := s.buf[start+len(fullHeader):]
 		short := appendHeader(header[:0], tagOctetString, len(last))
