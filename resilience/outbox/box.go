@@ -359,17 +359,25 @@ func (b *Box) opened(ctx context.Context, e Entry) (*record, error) {
 	return r, nil
 }
 
+// unreadable is a revision that no entry has: who has seen an id only sets aside what a store cannot read, and not one that was put
+// under this id since. A store on a server may have it as a signed number.
+const unreadable = 1<<63 - 1
+
 // aside moves a damaged entry out of the way of the others.
 func (b *Box) aside(ctx context.Context, e Entry, err error) error {
 	ce, ok := errors.AsType[*CorruptError](err)
 	if !ok || ce.ID.IsZero() {
 		return err
 	}
-	switch rerr := b.store.Remove(ctx, e.ID, e.Rev, ce.Part); {
+	rev := e.Rev
+	if e.State == 0 {
+		rev = unreadable
+	}
+	switch rerr := b.store.Remove(ctx, e.ID, rev, ce.Part); {
 	case rerr == nil:
 		ce.Aside = true
-	case errors.Is(rerr, ErrNotFound) && e.State == 0:
-		return ErrNotFound // it was set aside before
+	case (errors.Is(rerr, ErrNotFound) || errors.Is(rerr, ErrStale)) && e.State == 0:
+		return ErrNotFound // it was set aside before, and may have been put anew since
 	case !errors.Is(rerr, ErrStale) && !errors.Is(rerr, ErrNotFound):
 		return errors.Join(ce, rerr)
 	}

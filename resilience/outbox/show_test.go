@@ -153,3 +153,40 @@ func TestShowAllOfDamagedItems(t *testing.T) {
 		t.Errorf("%+v %v", c, err)
 	}
 }
+
+// overtaken is a store in which an item is put between a read and what is done about it.
+type overtaken struct {
+	outbox.Store
+	put func()
+}
+
+func (o *overtaken) Headers(ctx context.Context, ids []outbox.ID) ([]outbox.Entry, error) {
+	out, err := o.Store.Headers(ctx, ids)
+	if put := o.put; put != nil {
+		o.put = nil
+		put()
+	}
+	return out, err
+}
+
+// Who has seen that an item was set aside does not set the one aside that somebody puts under its name at that moment.
+func TestPutAgainWhileItIsLookedAt(t *testing.T) {
+	path := dbPath(t)
+	bolted := openBolt(t, path)
+	for name, under := range map[string]outbox.Store{"memory": outboxtest.NewMemory(), "bolt": bolted} {
+		store := &overtaken{Store: under}
+		b := openBox(t, store, &platform{}, resolvable)
+		id := put(t, b, item("r1"))
+		if err := under.Remove(t.Context(), id, 0, "header"); err != nil {
+			t.Fatal(err)
+		}
+		store.put = func() { put(t, b, item("r1")) }
+		if views, err := b.ShowAll(t.Context(), id); err != nil || views[id].State != 0 {
+			t.Errorf("%s: then: %v %v", name, views[id].State, err)
+		}
+		if v, err := b.Show(t.Context(), id); err != nil || v.State != outbox.Prepared {
+			t.Errorf("%s: afterwards: %v %v", name, v.State, err)
+		}
+		b.Close()
+	}
+}
