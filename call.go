@@ -53,7 +53,7 @@ type Call struct {
 	// Expires is when a signed message becomes worthless, however late it arrives: the
 	// [outbox.Attempt.Expires] of a queued write. Zero = a minute after it was signed.
 	Expires time.Time
-	// Notice is the id of what to tell the person when there is no answer (dossier 06 part D).
+	// Notice is the id of what to tell the person when there is no answer (dossier 06 part D); "" = D-DOWN.
 	Notice string
 }
 
@@ -86,7 +86,7 @@ func (p *Platform) Call(ctx context.Context, c Call) (*Reply, error) {
 	ans, err := p.exchange.Do(exchange.WithExpires(ctx, c.Expires), &exchange.Call{
 		Op: op, Service: c.Service, Action: c.Action, Class: c.Class, Body: c.Body, Security: security,
 		Correlate: func(n *xmltree.Node) error { return c.Correlate(document(n)) },
-		Timeout:   c.Timeout, Notice: c.Notice,
+		Timeout:   c.Timeout, Notice: cmp.Or(c.Notice, noticeDown),
 	})
 	if err != nil {
 		return nil, unsure(err, c.Class)

@@ -84,6 +84,7 @@ const (
 	outboxPurpose = "outbox"
 
 	noticeUnsure = "D-UNSURE"
+	noticeDown   = "D-DOWN"
 )
 
 // queue is the outbox of a platform, with what the platform knows about it.
