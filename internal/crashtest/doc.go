@@ -23,6 +23,10 @@
 // answer that a caller saw still there, each kept answer that of the execution. Anything else is a
 // failure, printed with the directory of its campaign; so is a point at which nobody died.
 //
+// A child that does not come to its point lives until its work is done, so each point is dealt to a campaign whose store is in
+// the state that leads there (a journal to be replayed, a message under way), and such a state is made by another death when
+// none has it. With -n 0, as in the tests, a run ends when each point was reached.
+//
 // With -store recipe the children prescribe and dispense, on bbolt, with the clients of package recipe. They create, and
 // whoever is told that the outcome is unsure asks for paper at once; what was created is delivered and archived, in one item
 // or in two, or revoked, or left alone. The sandbox's own list of prescriptions is compared with what people were told: each

@@ -19,7 +19,7 @@ func main() {
 	if childArgs() != "" {
 		os.Exit(child())
 	}
-	n := flag.Int("n", 1000, "crashes, over the stores together")
+	n := flag.Int("n", 1000, "crashes, over the stores together; 0 = until each point was reached")
 	store := flag.String("store", "both", "bolt, postgres or both; or recipe: prescriptions, on bbolt")
 	par := flag.Int("parallel", 8*runtime.NumCPU(), "campaigns at a time")
 	seed := flag.Uint64("seed", uint64(time.Now().UnixNano()), "decides what happens, but not when")
