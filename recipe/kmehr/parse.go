@@ -107,6 +107,17 @@ func (m *Message) Standard() string {
 	return clean(down(m.root, "header", "standard", "cd"))
 }
 
+// RevealExpiry returns the text of transaction/expirationdate as it stands, blanks and offset included; "" when the document has
+// none. It must be the same text as the expirationDate that is sent beside the document (dossier 04 section 9.7), and XML allows
+// other texts for the same day.
+func (m *Message) RevealExpiry() string {
+	n := down(m.root, "folder", "transaction", "expirationdate")
+	if n == nil {
+		return ""
+	}
+	return ownText(n)
+}
+
 // Version returns the version of the standard as the services want it in PrescriptionVersion: kmehr_ and the SV of
 // header/standard/cd, such as "kmehr_1.29" (dossier 04 section 4.4); "" when the document has none.
 func (m *Message) Version() string {

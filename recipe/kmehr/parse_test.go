@@ -343,3 +343,22 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// The text of the day of expiry is what stands there, which the day read from it no longer tells.
+func TestRevealExpiry(t *testing.T) {
+	doc := string(must[[]byte](t)(Write(sample())))
+	element := doc[strings.Index(doc, "<expirationdate>") : strings.Index(doc, "</expirationdate>")+len("</expirationdate>")]
+	for put, want := range map[string]string{
+		element: "2030-04-14",
+		"<expirationdate>2030-04-14+02:00</expirationdate>":     "2030-04-14+02:00",
+		"<expirationdate> 2030-04-14\n</expirationdate>":        " 2030-04-14\n",
+		"<expirationdate>2030<!-- x -->-04-14</expirationdate>": "2030-04-14",
+		"<expirationdate/>": "",
+		"":                  "",
+	} {
+		m := must[*Message](t)(Parse([]byte(strings.Replace(doc, element, put, 1))))
+		if got := m.RevealExpiry(); got != want {
+			t.Errorf("%s: %q", put, got)
+		}
+	}
+}
