@@ -47,6 +47,7 @@ type config struct {
 	pmax   time.Duration
 	grace  time.Duration
 	keep   time.Duration
+	author string
 }
 
 type handled struct {
@@ -147,6 +148,12 @@ func WithKeep(d time.Duration) Option {
 	}
 }
 
+// WithAuthor names whoever puts items by this Box, so that of several who share a store each knows what is another's: see
+// [Event] and [View]. The name is kept as a keyed digest only. "" = nobody in particular.
+func WithAuthor(name string) Option {
+	return func(c *config) error { c.author = name; return nil }
+}
+
 // Event tells of one change.
 type Event struct {
 	ID       ID
@@ -155,6 +162,22 @@ type Event struct {
 	Reason   Reason
 	At       time.Time
 	Expires  time.Time // of the item; zero = never
+	Priority Priority  // of the item: Interactive = it was put by a call that waited for it
+	Foreign  bool      // another author put it, see [WithAuthor]: what there is to tell is not for this one
+}
+
+// author is what an item keeps of who put it; nil = nobody in particular.
+func (b *Box) author() []byte {
+	if b.cfg.author == "" {
+		return nil
+	}
+	d := b.index.digest("author", b.cfg.author)
+	return d[:]
+}
+
+// foreign tells that another author put an item.
+func (b *Box) foreign(r *record) bool {
+	return len(r.Author) > 0 && b.cfg.author != "" && !bytes.Equal(r.Author, b.author())
 }
 
 // Open makes a Box over store, which it closes with itself. ErrKey: the store was written with a
@@ -263,7 +286,7 @@ func (b *Box) prepare(it Item, at time.Time) (*record, Entry, error) {
 		Entry: Entry{
 			ID: b.ID(it.Kind, it.Ref), Rev: 1, Kind: it.Kind, State: Prepared, Priority: it.Priority, Changed: at, Due: at,
 		},
-		meta: meta{Key: it.Key, Ref: it.Ref, Rule: it.Expiry.String(), Created: at, Sum: b.index.sum(it.Payload)},
+		meta: meta{Key: it.Key, Ref: it.Ref, Rule: it.Expiry.String(), Created: at, Sum: b.index.sum(it.Payload), Author: b.author()},
 	}
 	r.Line = b.index.digest("alone", string(r.ID[:]))
 	if it.Key != "" {
@@ -433,7 +456,10 @@ func (b *Box) write(ctx context.Context, r *record, g Guard, answer []byte) erro
 
 func (b *Box) tell(r *record, from State) {
 	if b.cfg.event != nil && from != r.State {
-		b.cfg.event(Event{ID: r.ID, Kind: r.Kind, From: from, To: r.State, Reason: r.Reason, At: r.Changed, Expires: r.Expires})
+		b.cfg.event(Event{
+			ID: r.ID, Kind: r.Kind, From: from, To: r.State, Reason: r.Reason, At: r.Changed, Expires: r.Expires, Priority: r.Priority,
+			Foreign: b.foreign(r),
+		})
 	}
 }
 

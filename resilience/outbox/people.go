@@ -29,6 +29,7 @@ type View struct {
 	Attempts int       `json:"attempts"`
 	Last     *Failure  `json:"last,omitempty"`
 	History  []Try     `json:"history,omitempty"` // the latest 20
+	Foreign  bool      `json:"foreign,omitempty"` // another author put it, see [WithAuthor]
 }
 
 // MarshalText implements encoding.TextMarshaler.
@@ -37,10 +38,11 @@ func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // MarshalText implements encoding.TextMarshaler.
 func (p Priority) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
-func (r *record) view() View {
+func (b *Box) view(r *record) View {
 	v := View{
 		ID: r.ID, Kind: r.Kind, State: r.State, Reason: r.Reason, Priority: r.Priority, Pending: r.Pending, Doubled: r.Doubled,
 		Created: r.Created, Changed: r.Changed, Expires: r.Expires, Rule: r.Rule, Attempts: int(r.Attempt), Last: r.Last, History: r.History,
+		Foreign: b.foreign(r),
 	}
 	if r.State.Open() {
 		v.Due = r.Due
@@ -76,7 +78,7 @@ func (b *Box) List(ctx context.Context, f Filter) iter.Seq2[View, error] {
 				if err != nil && !yield(View{ID: e.ID, Kind: e.Kind, State: e.State}, err) {
 					return
 				}
-				if err == nil && !yield(r.view(), nil) {
+				if err == nil && !yield(b.view(r), nil) {
 					return
 				}
 			}
@@ -118,7 +120,7 @@ func (b *Box) Show(ctx context.Context, id ID) (View, error) {
 	if err != nil {
 		return View{}, err
 	}
-	return r.view(), nil
+	return b.view(r), nil
 }
 
 // ShowAll is [Box.Show] of several items, at most [MaxHeaders], in one read of the store. They are as
@@ -145,7 +147,7 @@ func (b *Box) ShowAll(ctx context.Context, ids ...ID) (map[ID]View, error) {
 		case err != nil:
 			bad = append(bad, err)
 		default:
-			out[e.ID] = r.view()
+			out[e.ID] = b.view(r)
 		}
 	}
 	if err := errors.Join(bad...); err != nil {
@@ -340,7 +342,7 @@ func (b *Box) Export(ctx context.Context, w io.Writer, f Filter) error {
 		if err != nil {
 			return err
 		}
-		if err := enc.Encode(exported{View: r.view(), Key: r.Key, Ref: r.Ref, Payload: it.Payload, Answer: ans}); err != nil {
+		if err := enc.Encode(exported{View: b.view(r), Key: r.Key, Ref: r.Ref, Payload: it.Payload, Answer: ans}); err != nil {
 			return err
 		}
 	}

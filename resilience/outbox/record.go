@@ -33,6 +33,7 @@ type meta struct {
 	Last    *Failure  `json:"l,omitempty"`
 	Doubled bool      `json:"d,omitempty"` // an answer came for an attempt that was believed not to have happened
 	History []Try     `json:"z,omitempty"` // the latest maxHistory
+	Author  []byte    `json:"o,omitempty"` // keyed digest of who put it
 }
 
 // maxHistory bounds the attempts that are remembered one by one.
