@@ -179,6 +179,30 @@ func TestParseTextStraightInAPreparation(t *testing.T) {
 	}
 }
 
+// Who gets a document that breaks the rules about headings sees all its medicines, in order, and each once.
+func TestParseReadsEveryHeading(t *testing.T) {
+	doc := string(must[[]byte](t)(Write(full())))
+	all := must[*Message](t)(Parse([]byte(doc))).Prescription()
+	const end = "</item>"
+	for name, put := range map[string]string{
+		"two headings": end + "</heading><heading>", "heading in the heading": end + "<heading>", "outside": end + "</heading>",
+		"heading in the heading of another kind": end + "<text/><heading><text/>",
+	} {
+		parts := strings.SplitAfterN(doc, end, 3)
+		changed := parts[0] + strings.TrimSuffix(parts[1], end) + put + parts[2]
+		switch {
+		case strings.HasPrefix(name, "heading"):
+			changed = strings.Replace(changed, "</heading>", "</heading></heading>", 1)
+		case name == "outside":
+			changed = changed[:strings.LastIndex(changed, "</heading>")] + changed[strings.LastIndex(changed, "</heading>")+len("</heading>"):]
+		}
+		got := must[*Message](t)(Parse([]byte(changed))).Prescription()
+		if got.Digest() != all.Digest() || len(got.Items) != len(all.Items) || len(got.Extra) != len(all.Extra) {
+			t.Errorf("%s: %d medicines of %d", name, len(got.Items), len(all.Items))
+		}
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	for name, doc := range map[string]string{
 		"nothing":     "",

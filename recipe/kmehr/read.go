@@ -29,16 +29,26 @@ func read(root *xmltree.Node) Prescription {
 	readSender(&p, child(header, "sender"))
 	source := down(header, "externalsource", "source")
 	p.Source = Source{clean(child(source, "cd")), clean(child(source, "version"))}
-	heading := child(transaction, "heading")
-	for _, n := range children(heading, "item") {
-		p.Items = append(p.Items, readItem(&p, n))
-	}
+	readItems(&p, transaction)
 	p.Extra = extras(header, "header", "standard", "id", "date", "time", "sender", "recipient", "externalsource")
 	p.Extra = append(p.Extra, extras(folder, "folder", "id", "patient", "transaction")...)
 	p.Extra = append(p.Extra, extras(child(folder, "patient"), "patient", "id", "firstname", "familyname", "birthdate", "sex")...)
 	p.Extra = append(p.Extra, extras(transaction, "transaction", "id", "cd", "date", "time", "author", "iscomplete", "isvalidated",
-		"expirationdate", "heading")...)
+		"expirationdate", "heading", "item")...)
 	return p
+}
+
+// readItems reads all items, in whatever heading they stand, or in none: there may be one heading only, and who gets a document
+// that has more must not miss a medicine.
+func readItems(p *Prescription, n *xmltree.Node) {
+	for c := range n.Elements() {
+		switch c.Local() {
+		case "item":
+			p.Items = append(p.Items, readItem(p, c))
+		case "heading":
+			readItems(p, c)
+		}
+	}
 }
 
 // extras keeps the children of n that have no field.
