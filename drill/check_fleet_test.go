@@ -304,7 +304,8 @@ func (h *house) work(n int, m *member, from, to time.Duration, dense func(time.D
 		patient := h.patients[rnd.IntN(len(h.patients))]
 		h.calls.Go(func() { _ = h.check(m, patient) })
 		if !dense(at) || k%2 == 0 {
-			h.calls.Go(func() { _ = h.put(m, fmt.Sprintf("desk %d, %d", n, at.Milliseconds())) })
+			reference := fmt.Sprintf("desk %d, %d", n, at.Milliseconds()) // at goes on while the call is made
+			h.calls.Go(func() { _ = h.put(m, reference) })
 		}
 		pause := 12 * time.Second
 		if dense(at) {

@@ -119,6 +119,9 @@ func TestRecipeKeys(t *testing.T) {
 
 // TestRecipeLostAnswer is SYN-LOSTACK-RECIPE: one prescription is made and its RID never arrives.
 func TestRecipeLostAnswer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the whole platform for hours: run without -short")
+	}
 	r := replay(t, Options{Incident: "SYN-LOSTACK-RECIPE", Seed: 5, Pharmacies: 2, Every: 2 * time.Minute, Fleets: []string{Ours, Naive, ConnectorLike}})
 	if rx, _ := recipeTables(t, r, Ours); rx.Failed != 0 {
 		t.Errorf("ours: %+v", rx)

@@ -102,6 +102,9 @@ func TestHalf(t *testing.T) {
 
 // TestSTSCapacity: logins where the STS has a third of what it needs, scaled to the fleet.
 func TestSTSCapacity(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the whole platform for hours: run without -short")
+	}
 	r := replay(t, Options{Incident: "INC-2020-01-24-STS", Seed: 3, Pharmacies: 2, Fleets: []string{Ours, Naive}})
 	if want := 2.0 / 300 / (5.0 / 3); r.Scale < want*0.99 || r.Scale > want*1.01 {
 		t.Errorf("scale %v, want %v", r.Scale, want)
