@@ -74,6 +74,7 @@ const (
 	errPatient reason = "recipe: 4000099 the document names no patient"
 	errNotOwn  reason = "recipe: 4001013 the document is by another prescriber than the caller"
 	errExpiry  reason = "recipe: 500026 the document says no day of expiry"
+	errOffset  reason = "recipe: 500022 expirationdate of the document is not the text of the day that is sent beside it: ten characters, without an offset"
 	errType    reason = "recipe: unknown type of prescription"
 	errOthers  reason = "recipe: the generation of 2021 knows nothing of other prescribers"
 )
@@ -169,6 +170,9 @@ func (p *Prescriber) written(r *CreateRequest, now time.Time) (_ *document, auth
 	v := m.Prescription()
 	d := &document{
 		xml: r.Document, patient: v.Patient.SSIN, ids: m.HeaderIDs(), version: m.Version(), source: m.ReferenceSource(), expires: dateOf(v.Expires),
+	}
+	if !d.expires.IsZero() && m.RevealExpiry() != d.expires.String() {
+		return nil, author, medical, errOffset // they are compared as texts, and the document is the caller's
 	}
 	return d, m.AuthorNIHII(), v.Digest(), nil
 }

@@ -3,6 +3,7 @@ package recipe_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,7 +52,41 @@ func TestDocument(t *testing.T) {
 		if s.requests() != sent {
 			t.Errorf("%d requests for what is wrong", s.requests()-sent)
 		}
+		s.expiryAsText(doc)
 	})
+}
+
+// expiryAsText: the day of expiry goes out beside the document, and the two are compared as texts (dossier 04 section 9.7, 500022): a text that
+// is another spelling of the day is refused, and the document is not touched.
+func (s *surgery) expiryAsText(doc []byte) {
+	s.t.Helper()
+	t := s.t
+	const open, shut = "<expirationdate>", "</expirationdate>"
+	sent := s.requests()
+	for name, c := range map[string]struct{ before, behind string }{
+		"offset": {"", "+02:00"}, "UTC": {"", "Z"}, "blank before": {" ", ""}, "line break behind": {"", "\n"},
+	} {
+		changed := strings.Replace(strings.Replace(string(doc), open, open+c.before, 1), shut, c.behind+shut, 1)
+		_, err := s.p.Create(t.Context(), recipe.CreateRequest{Document: []byte(changed), Type: identity.PrescriptionP0})
+		e, whole := errors.AsType[*fault.Error](err)
+		if !whole || e.Kind != fault.Invalid || e.Outcome != fault.NotSent || e.Notice != "" ||
+			!strings.Contains(err.Error(), "500022") || !strings.Contains(err.Error(), "expirationdate") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if s.requests() != sent {
+		t.Errorf("%d requests for what is wrong", s.requests()-sent)
+	}
+	// Taken out of such a document, the day is written anew.
+	m, err := kmehr.Parse([]byte(strings.Replace(string(doc), shut, "+02:00"+shut, 1)))
+	ok(t, err)
+	c, err := s.p.Create(t.Context(), recipe.CreateRequest{Prescription: m.Prescription(), Type: identity.PrescriptionP0})
+	ok(t, err)
+	got, err := s.p.Get(t.Context(), c.RID)
+	ok(t, err)
+	if text := got.Message.RevealExpiry(); len(text) != len("2030-04-14") || !strings.Contains(string(doc), open+text+shut) {
+		t.Error("another day of expiry")
+	}
 }
 
 // Who finds a prescription can be changed, in both generations, with and without what the schema asks for and nobody sends.
