@@ -15,7 +15,7 @@ import (
 // What is not complete is refused before anything is sent: these clients have no platform.
 func TestRefusedBeforeSending(t *testing.T) {
 	x := &Executor{client: &client{role: protocol.Executor, service: ServiceExecutor, who: Caller{NIHII: identity.MustNIHII("20000014")}}}
-	p := &Patient{&client{role: protocol.Patient, service: ServicePatient, who: Caller{SSIN: identity.MustSSIN("00000000196")}}}
+	p := &Patient{client: &client{role: protocol.Patient, service: ServicePatient, who: Caller{SSIN: identity.MustSSIN("00000000196")}}, of: identity.MustSSIN("00000000196")}
 	d, err := NewDispenser(x)
 	if err != nil {
 		t.Fatal(err)

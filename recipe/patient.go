@@ -16,9 +16,12 @@ import (
 	"github.com/ehealth-continuity/ehealth/recipe/protocol"
 )
 
-// Patient speaks with Recip-e for one patient, who logs in himself. A mandate holder finds here what is prescribed to himself: how the
-// platform wants to be told for whom he asks is not published. It is safe for concurrent use.
-type Patient struct{ *client }
+// Patient speaks with Recip-e for one patient, who logs in himself, or whose mandate holder does: see [Patient.For]. It is safe for
+// concurrent use.
+type Patient struct {
+	*client
+	of identity.SSIN // the patient; who logs in, but for For
+}
 
 // NewPatient makes a client for the person who (whose SSIN is required). Nothing is asked.
 func NewPatient(p Platform, who Caller, opts ...Option) (*Patient, error) {
@@ -29,11 +32,40 @@ func NewPatient(p Platform, who Caller, opts ...Option) (*Patient, error) {
 	if who.SSIN.IsZero() {
 		return nil, reason("recipe: a patient has a number of the national register")
 	}
-	return &Patient{c}, nil
+	return &Patient{c, who.SSIN}, nil
 }
 
 // Config returns the resolved configuration.
 func (p *Patient) Config() Config { return p.conf }
+
+const errNotFor reason = "recipe: nobody else can be named in this question: a mandate holder cannot ask it for a patient"
+
+// For returns the client of somebody who gave whoever logs in here a mandate (see [Patient.Relate]; [Patient.Relations] of the patient
+// lists them). The mandate holder stays who he is: his token, his keys. Recip-e judges whether there is a mandate that is in force,
+// at every question; when there is none it refuses. The zero number is not a patient's: an error of Kind Invalid.
+//
+// OpenRIDs, Prescriptions, Get, Revoke and SetFeedback name the patient in patientId of the param (dossier 04 section 7.3). Status,
+// Vision, PutVision and Reserve name the prescription alone. The other questions fail with Kind Invalid and are not sent: History
+// cannot name a patient, so that the answer would be about the mandate holder; mandates are the patient's own to give, list and
+// take back.
+//
+// What is not published: whether more than patientId is wanted of a mandate holder, and whether he can open what was prescribed. Keys are
+// for prescribers, pharmacies and the patient (dossier 04 section 9.3), so that Get may return a PatientFetched without
+// Message and an error of Kind Denied.
+func (p *Patient) For(patient identity.SSIN) (*Patient, error) {
+	if patient.IsZero() {
+		return nil, p.invalid("recipe.patient.For", ErrRequest)
+	}
+	return &Patient{p.client, patient}, nil
+}
+
+// himself refuses what a mandate holder cannot do for the patient.
+func (p *Patient) himself(op operation) error {
+	if p.of.Reveal() == p.who.SSIN.Reveal() {
+		return nil
+	}
+	return p.invalid(op.name, errNotFor)
+}
 
 func patientOp(name string) operation { return operate(protocol.Patient, name, NoticeDown) }
 
@@ -54,11 +86,11 @@ var (
 	opPatientUnrelate     = patientOp("revokeRelation")
 )
 
-func (p *Patient) party() protocol.Party { return protocol.Party{PatientID: p.who.SSIN} }
+func (p *Patient) party() protocol.Party { return protocol.Party{PatientID: p.of} }
 
 // OpenRIDs goes through the patient's open prescriptions with who finds them and where they are reserved, all pages.
 func (p *Patient) OpenRIDs(ctx context.Context) iter.Seq2[protocol.OpenRid, error] {
-	return each(pages(ctx, p.client, listing[*protocol.ListOpenRidsResult]{
+	return p.own(each(pages(ctx, p.client, listing[*protocol.ListOpenRidsResult]{
 		op: opPatientOpen, result: func() *protocol.ListOpenRidsResult { return new(protocol.ListOpenRidsResult) },
 		param: func(k protocol.Keyed, at protocol.Paged) protocol.Param {
 			return &protocol.ListOpenRidsParam{Party: p.party(), Keyed: k, Paged: at}
@@ -70,7 +102,27 @@ func (p *Patient) OpenRIDs(ctx context.Context) iter.Seq2[protocol.OpenRid, erro
 				return
 			}
 		}
-	})
+	}))
+}
+
+// own ends a list with [ErrWrongAsker] where it names another patient: then Recip-e listed for somebody else than it was asked for.
+func (p *Patient) own(all iter.Seq2[protocol.OpenRid, error]) iter.Seq2[protocol.OpenRid, error] {
+	return func(yield func(protocol.OpenRid, error) bool) {
+		for r, err := range all {
+			if err == nil && !p.isOf(r.PatientID) {
+				yield(protocol.OpenRid{}, p.damaged(opPatientOpen.name, ErrWrongAsker))
+				return
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+// isOf tells that an answer is about the patient, as far as it names one.
+func (p *Patient) isOf(named identity.Private) bool {
+	return named.IsZero() || named.Reveal() == p.of.Reveal()
 }
 
 // Prescriptions goes through the patient's open prescriptions with their prescribers, all pages.
@@ -140,7 +192,9 @@ func (p *Patient) getQuestion(rid identity.RID) question[*protocol.GetPrescripti
 		param: func(k protocol.Keyed) protocol.Param {
 			return &protocol.GetPrescriptionForPatientParam{Party: p.party(), RID: rid, Keyed: k, Version: stampedVersion}
 		},
-		about: func(r *protocol.GetPrescriptionForPatientResult) bool { return concerns(r.RID, rid) },
+		about: func(r *protocol.GetPrescriptionForPatientResult) bool {
+			return concerns(r.RID, rid) && p.isOf(r.PatientID)
+		},
 	}
 }
 
@@ -151,6 +205,9 @@ func (p *Patient) Status(ctx context.Context, rid identity.RID) (*Standing, erro
 
 // History goes through the patient's prescriptions with their state, all pages: the active ones, or those that are over.
 func (p *Patient) History(ctx context.Context, active bool) iter.Seq2[protocol.RidStatus, error] {
+	if err := p.himself(opPatientHistory); err != nil {
+		return failing[protocol.RidStatus](err)
+	}
 	return ridHistory(ctx, p.client, opPatientHistory, protocol.Party{}, active)
 }
 
@@ -202,6 +259,9 @@ func (p *Patient) Vision(ctx context.Context, rid identity.RID) (protocol.Vision
 
 // Relations goes through the patient's mandates: who may fetch what is prescribed to the patient; all pages.
 func (p *Patient) Relations(ctx context.Context) iter.Seq2[protocol.Relation, error] {
+	if err := p.himself(opPatientRelations); err != nil {
+		return failing[protocol.Relation](err)
+	}
 	return relationList(ctx, p.client, opPatientRelations, p.party(), identity.SSIN{})
 }
 
@@ -250,6 +310,9 @@ func (p *Patient) Relate(ctx context.Context, m Mandate) error {
 	if m.Holder.IsZero() || m.FirstName.IsZero() || m.LastName.IsZero() {
 		return p.invalid(op.name, ErrRequest)
 	}
+	if err := p.himself(op); err != nil {
+		return err
+	}
 	return reconciled(func() (bool, error) { return p.related(ctx, m.Holder) }, func() error {
 		_, err := ask(ctx, p.client, question[*protocol.CreateRelationResult]{
 			op: op, result: func() *protocol.CreateRelationResult { return new(protocol.CreateRelationResult) },
@@ -268,6 +331,9 @@ func (p *Patient) Unrelate(ctx context.Context, holder identity.SSIN) error {
 	op := opPatientUnrelate
 	if holder.IsZero() {
 		return p.invalid(op.name, ErrRequest)
+	}
+	if err := p.himself(op); err != nil {
+		return err
 	}
 	gone := func() (bool, error) {
 		there, err := p.related(ctx, holder)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/ehealth-continuity/ehealth/fault"
 	"github.com/ehealth-continuity/ehealth/identity"
 	"github.com/ehealth-continuity/ehealth/internal/xmltree"
 	"github.com/ehealth-continuity/ehealth/recipe/protocol"
@@ -51,6 +52,52 @@ func TestAnswerAboutAnother(t *testing.T) {
 		d := opener[*protocol.GetPrescriptionForPrescriberResult]{q: &prescriber, key: key, id: "q1"}
 		if err := d.correlate(answerTo(t, "q1", key, prescriber.op.Stem, prescriber.op.Result, c.rest)); !errors.Is(err, c.want) {
 			t.Errorf("prescriber, %q: %v", c.rest, err)
+		}
+	}
+}
+
+// Asked for one patient, an answer about another is dropped, too: that of a list ends there.
+func TestAnswerAboutAnotherPatient(t *testing.T) {
+	of, key := identity.MustSSIN("00000000196"), protocol.NewResponseKey()
+	p := &Patient{client: &client{service: ServicePatient}, of: of}
+	q := p.getQuestion(identity.MustRID("BEP0ABCDEFGH"))
+	for _, c := range []struct {
+		named string
+		want  error
+	}{
+		{"<patientId>196</patientId>", nil}, // a number has lost its zeros
+		{"<patientId>00000000196</patientId>", nil},
+		{"<patientId>394</patientId>", ErrWrongAsker},
+		{"", nil}, // it names none
+	} {
+		x := opener[*protocol.GetPrescriptionForPatientResult]{q: &q, key: key, id: "q1"}
+		if err := x.correlate(answerTo(t, "q1", key, q.op.Stem, q.op.Result, c.named)); !errors.Is(err, c.want) {
+			t.Errorf("%q: %v", c.named, err)
+		}
+	}
+	for _, c := range []struct {
+		names []string
+		shown int
+		want  error
+	}{
+		{[]string{"00000000196", "00000000196"}, 2, nil},
+		{[]string{"00000000196", "00000000394", "00000000196"}, 1, ErrWrongAsker},
+		{[]string{"00000000394"}, 0, ErrWrongAsker},
+	} {
+		shown, last := 0, error(nil)
+		for r, err := range p.own(func(yield func(protocol.OpenRid, error) bool) {
+			for _, n := range c.names {
+				if !yield(protocol.OpenRid{PatientID: identity.Hide(n)}, nil) {
+					return
+				}
+			}
+		}) {
+			if last = err; err == nil && r.PatientID.Reveal() == of.Reveal() {
+				shown++
+			}
+		}
+		if shown != c.shown || !errors.Is(last, c.want) || c.want != nil && fault.OutcomeOf(last) != fault.Done {
+			t.Errorf("%d entries: %d shown, %v", len(c.names), shown, last)
 		}
 	}
 }
