@@ -357,6 +357,57 @@ func TestRecipeMandate(t *testing.T) {
 	}
 }
 
+// TestRecipeMandateRefused: whoever names a patient, or a prescription of one, without a mandate of his that is in force is refused,
+// and nothing happens or is told.
+func TestRecipeMandateRefused(t *testing.T) {
+	w := newHomeWorld(t)
+	rid, third := w.rxCreated(rxDraft{}), w.rxCreated(rxDraft{patient: w.citizens[2]})
+	me, asker := w.login(0), w.login(1)
+	id := func(n int) string { return "<patientId>" + w.citizens[n] + "</patientId>" }
+	questions := func(rid string) map[string]string {
+		return map[string]string{
+			"getPrescription": ridParam(rid) + "<version>v2</version>", "revokePrescription": ridParam(rid) + "<reason>x</reason>",
+			"putFeedbackFlag": ridParam(rid) + "<allowFeedback>false</allowFeedback>", "listOpenRids": "", "listOpenPrescriptions": "",
+		}
+	}
+	refused := func(why string, n int, rid, want string, lists bool) {
+		t.Helper()
+		for op, param := range questions(rid) {
+			if isList := strings.HasPrefix(op, "list"); isList && !lists {
+				continue
+			}
+			q := home(op, id(n)+param)
+			rs := w.rxSend(asker, q)
+			a, code := w.rxOpen(q, rs)
+			if code != want || rs.Effect != "" || len(textsOf(a, "rid"))+len(textsOf(a, "encryptionKeyId"))+len(textsOf(a, "patientId")) != 0 {
+				t.Errorf("%s, %s: %s, effect %q", why, op, code, rs.Effect)
+			}
+		}
+		if p, _ := w.s.Prescription(rid); p.Status != NotDelivered || !p.FeedbackAllowed {
+			t.Errorf("%s: something happened", why)
+		}
+	}
+	refused("no mandate", 0, rid, recipeNotAllowed, true)
+	end := time.Now().Add(time.Hour)
+	w.rxOK(me, home("createRelation", relation(w.citizens[1], "Jean", "Proef", recipeTime(end))))
+	refused("another patient's", 0, third, recipeNotAllowed, false)
+	refused("another patient", 2, third, recipeNotAllowed, true)
+	refused("in another's name", 1, rid, recipeBadPatient, false)
+	for op, param := range questions(rid) {
+		if op != "revokePrescription" && op != "putFeedbackFlag" {
+			w.rxOK(asker, home(op, id(0)+param))
+		}
+	}
+	w.s.recipe.rest.relations[0].end = time.Now().Add(-time.Second)
+	refused("ended", 0, rid, recipeNotAllowed, true)
+	w.s.recipe.rest.relations[0].end = end
+	w.does(asker, "recipe.flag", home("putFeedbackFlag", id(0)+questions(rid)["putFeedbackFlag"]))
+	w.rxOK(asker, home("revokePrescription", id(0)+questions(rid)["revokePrescription"]))
+	if p, _ := w.s.Prescription(rid); p.Status != Revoked || p.FeedbackAllowed {
+		t.Error("under a mandate")
+	}
+}
+
 // TestCitizens: patients have tokens in the depot; who is no patient has none.
 func TestCitizens(t *testing.T) {
 	w := newWorld(t)
