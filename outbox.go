@@ -64,6 +64,9 @@ type Queued struct {
 	// Tell is what to tell the person about a change of an item; nil = that nobody knows whether it was received, that it
 	// was, that it was not, that it is too late.
 	Tell func(outbox.Event) notice.Notice
+
+	// expiry: whoever put an item must learn that it expired, although another process that shares the store let it.
+	expiry bool
 }
 
 // QueueEvent is a change of an item.
@@ -94,6 +97,8 @@ type queue struct {
 	kinds map[outbox.Kind]Queued
 	event func(QueueEvent)
 	wake  chan struct{} // something changed
+	// expiries: there are kinds of which the expiry is told to whoever put them.
+	expiries bool
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -105,6 +110,7 @@ type queue struct {
 	freed  time.Time            // since when what had waited is being sent
 	sent   int                  // of it
 	failed error                // why nothing is sent any more
+	told   map[outbox.ID]bool   // what expired and was told, until it is taken off the list
 }
 
 // openOutbox opens the queue and starts to send. hok is the credential of the identity.
@@ -131,7 +137,7 @@ func (p *Platform) openOutbox(ctx context.Context, hok keystore.Credential) erro
 			return err
 		}
 	}
-	options := append([]outbox.Option{outbox.WithGate(q.gate), outbox.WithPeople(q.busy), outbox.WithEvents(q.changed)}, kinds...)
+	options := append([]outbox.Option{outbox.WithGate(q.gate), outbox.WithPeople(q.busy), outbox.WithEvents(q.changed), outbox.WithAuthor(p.config.Caller.NIHII.Base())}, kinds...)
 	if q.box, err = outbox.Open(ctx, store, keys, append(options, cfg.Options...)...); err != nil {
 		if cfg.Store == nil {
 			err = errors.Join(err, store.Close())
@@ -186,6 +192,7 @@ func (q *queue) handlers(cfg *Outbox) (out []outbox.Option, err error) {
 	}
 	for _, k := range all {
 		q.kinds[k.Kind] = k
+		q.expiries = q.expiries || k.expiry
 		var h outbox.Sender
 		if k.Handler != nil {
 			h = marked{k.Handler}

@@ -175,7 +175,7 @@ func (p *Platform) wire(ctx context.Context, login, hok keystore.Credential) err
 func (p *Platform) layers() resilience.Layers[*exchange.Call, *exchange.Answer] {
 	l := telemetry.Layers[*exchange.Call, *exchange.Answer](p.telemetry)
 	if c := p.config.Outbox; c != nil {
-		p.queue = &queue{p: p, kinds: map[outbox.Kind]Queued{}, event: c.OnEvent, wake: make(chan struct{}, 1), closed: map[outbox.Kind]bool{}}
+		p.queue = &queue{p: p, kinds: map[outbox.Kind]Queued{}, event: c.OnEvent, wake: make(chan struct{}, 1), closed: map[outbox.Kind]bool{}, told: map[outbox.ID]bool{}}
 		l.PerCall = append(l.PerCall, p.queue.counting())
 	}
 	return l

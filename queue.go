@@ -41,6 +41,8 @@ const (
 	queuePause = time.Second
 	// drainSeen is how many items must have been sent before the rest is estimated.
 	drainSeen = 3
+	// tellPause is how long whoever let an item expire has to tell of it.
+	tellPause = 5 * time.Second
 )
 
 // Queue tells how the outbox stands. It is the zero Queue without Config.Outbox.
@@ -166,8 +168,13 @@ func (q *queue) changed(e outbox.Event) {
 		q.sent++
 		q.mu.Unlock()
 	}
-	q.stir()
 	q.p.telemetry.Item(e)
+	q.tellOf(e)
+	q.stir()
+}
+
+// tellOf tells of a change whom it concerns.
+func (q *queue) tellOf(e outbox.Event) {
 	q.p.Recipe.observe(e)
 	if q.event != nil {
 		tell := itemNotice
@@ -176,6 +183,47 @@ func (q *queue) changed(e outbox.Event) {
 		}
 		q.event(QueueEvent{Event: e, Notice: tell(e)})
 	}
+	if e.To == outbox.Expired && q.kinds[e.Kind].expiry && !e.Foreign {
+		q.mu.Lock()
+		q.told[e.ID] = true
+		q.mu.Unlock()
+	}
+}
+
+// expired tells of what expired under the eyes of another process that shares the store, or while this one was away, and takes off
+// the list what was told. It stays on it while nobody listens.
+func (q *queue) expired(ctx context.Context) {
+	if q.event == nil && !q.p.config.Recipe.heard() {
+		return
+	}
+	for v, err := range q.box.List(ctx, outbox.Filter{State: outbox.Expired}) {
+		if err != nil || v.Foreign || !q.kinds[v.Kind].expiry {
+			continue
+		}
+		if !q.wasTold(v.ID) {
+			if time.Since(v.Changed) < tellPause {
+				continue
+			}
+			from := outbox.Held
+			if v.Attempts > 0 {
+				from = outbox.Ready
+			}
+			q.tellOf(outbox.Event{
+				ID: v.ID, Kind: v.Kind, From: from, To: v.State, Reason: v.Reason, At: v.Changed, Expires: v.Expires, Priority: v.Priority,
+			})
+		}
+		if err := q.box.Cancel(ctx, v.ID); err == nil || errors.Is(err, outbox.ErrState) || errors.Is(err, outbox.ErrNotFound) {
+			q.mu.Lock()
+			delete(q.told, v.ID)
+			q.mu.Unlock()
+		}
+	}
+}
+
+func (q *queue) wasTold(id outbox.ID) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.told[id]
 }
 
 // itemNotice is what to tell the person about one item (dossier 06 part D).
@@ -204,6 +252,9 @@ func (q *queue) stir() {
 func (q *queue) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		wait := queueIdle
+		if q.expiries {
+			q.expired(ctx)
+		}
 		s, err := q.status(ctx)
 		switch late := s.Closed || !s.Since.IsZero() && time.Since(s.Since) >= queueLate; {
 		case err != nil:

@@ -132,14 +132,21 @@ func (r *Prescriptions) pharmacy(with recipe.Platform, who recipe.Caller, cfg *R
 	return err
 }
 
+// heard tells whether the program listens to what became of prescriptions.
+func (r *Recipe) heard() bool { return r != nil && r.OnEvent != nil }
+
 func (r *Recipe) options(c *Config) []recipe.Option {
 	program := r.ProgramID
 	if program == "" {
 		program = c.Software.Name
 	}
 	out := []recipe.Option{recipe.WithProgramID(program), recipe.WithRecipients(r.Recipients...), recipe.WithTimeout(r.Timeout)}
-	if r.OnEvent != nil {
-		out = append(out, recipe.WithEvents(r.OnEvent))
+	if r.heard() || c.Outbox != nil && c.Outbox.OnEvent != nil { // what is told there depends on what is settled here
+		out = append(out, recipe.WithEvents(func(e recipe.Event) {
+			if r.OnEvent != nil {
+				r.OnEvent(e)
+			}
+		}))
 	}
 	return append(out, r.Options...)
 }
@@ -167,6 +174,7 @@ func (r *Prescriptions) queued() (out []Queued) {
 		for _, k := range all {
 			out = append(out, Queued{
 				Kind: k.Kind, Handler: k.Handler, Policy: k.Policy, Service: k.Service, Name: notice.RecipE, Waiting: waiting, Tell: tell,
+				expiry: k.Kind == recipe.KindCreate || k.Kind == recipe.KindHeld,
 			})
 		}
 	}
@@ -181,12 +189,16 @@ func (r *Prescriptions) queued() (out []Queued) {
 }
 
 // prescribed is what to tell about a prescription whose call has ended: it exists, or there certainly is none and paper may be
-// given. When nothing was sent, the call itself has said so. One that was held is too late when the day is over.
+// given. When nothing was sent, the call itself has said so. One that was held, confirmed or not, has no call: it was refused, or
+// cannot be sent and was taken back, or is too late when the day is over. What another prescriber began is not this one's to hear.
 func prescribed(e outbox.Event) notice.Notice {
+	later := e.Kind == recipe.KindHeld || e.Kind == recipe.KindCreate && e.Priority != outbox.Interactive
 	switch {
-	case e.Kind == recipe.KindHeld && e.To == outbox.Expired:
+	case e.Foreign, e.Kind == recipe.KindNumber: // of the latter depends nothing of a patient
+		return notice.Notice{}
+	case later && (e.To == outbox.Rejected || e.To == outbox.Expired || e.From == outbox.Parked && e.To == outbox.Cancelled):
 		return notice.PrescriptionPaper()
-	case e.Kind == recipe.KindNumber: // nothing of a patient depends on it
+	case e.Kind == recipe.KindHeld:
 		return notice.Notice{}
 	case e.Kind != recipe.KindCreate:
 		return itemNotice(e)
