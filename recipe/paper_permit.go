@@ -118,6 +118,12 @@ func given(ctx context.Context, box *outbox.Box, id outbox.ID) (bool, error) {
 		return false, err
 	}
 	if len(it.Payload) == 0 {
+		switch view, err := box.Show(ctx, id); {
+		case err != nil:
+			return false, err
+		case view.State != outbox.Done && view.State != outbox.Cancelled && view.State != outbox.Expired:
+			return false, errRecord // it should be there: looking again would find the same
+		}
 		return false, errSettled
 	}
 	var r paperRecord
