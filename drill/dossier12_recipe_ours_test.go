@@ -124,6 +124,9 @@ func TestOursRecipe1Refuses(t *testing.T) {
 // TestOursRecipe2Hangs: the connector takes 30 s, or 60 s where both hang, and executes twice what is executed late. Ours
 // answers within its deadline, and executes once.
 func TestOursRecipe2Hangs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many rows of one path")
+	}
 	for _, row := range []struct {
 		name string
 		rows []string
@@ -175,6 +178,9 @@ func TestOursRecipe2Hangs(t *testing.T) {
 // TestOursRecipe4LostAnswer: the connector sends two or three times, makes as many prescriptions and reports success. Ours
 // sends once, over HTTP/1.1 and HTTP/2, on new and on reused connections, however the connection ends, and finds the RID.
 func TestOursRecipe4LostAnswer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many rows of one path")
+	}
 	for _, h2 := range []bool{false, true} {
 		proto := map[bool]int{false: 1, true: 2}[h2]
 		t.Run(fmt.Sprintf("HTTP/%d", proto), func(t *testing.T) {

@@ -67,6 +67,9 @@ func unasked(f Fleet) (idle []string) {
 // TestVote: writes whose answers are lost. Ours does nothing twice: it asks what happened, mostly before the person is
 // told anything; the others do things twice and say that all is well.
 func TestVote(t *testing.T) {
+	if testing.Short() {
+		t.Skip("only adds users")
+	}
 	r := replay(t, Options{Incident: "INC-2018-06-08-VOTE", Seed: 3, Pharmacies: 2, Fleets: []string{Ours, Naive, ConnectorLike}})
 	if got := table(t, r, Ours, Writes).Total(); got.Doubled != 0 || got.Otherwise == 0 || got.Unsure+got.Kept != got.Failed || got.Failed*20 > got.Calls || got.Done != got.Calls {
 		t.Errorf("ours: %+v", got)

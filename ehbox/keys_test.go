@@ -1,0 +1,3 @@
+package ehbox_test
+
+import _ "github.com/ehealth-continuity/ehealth/sandbox/testkeys" // a test does not begin with making keys

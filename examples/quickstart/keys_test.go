@@ -1,0 +1,3 @@
+package main
+
+import _ "github.com/ehealth-continuity/ehealth/sandbox/testkeys" // a test does not begin with making keys
