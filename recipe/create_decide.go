@@ -70,6 +70,15 @@ func (p *Prescriber) Decide(ctx context.Context, reference string, d Decision) (
 	return p.Outcome(ctx, reference)
 }
 
+// ReferenceOf is the reference of the prescription that an item of the outbox is about, such as [Prescriber.Decide] takes it; "" for
+// an item that is not of kind [KindCreate]. See outbox.Box.Reveal.
+func ReferenceOf(it outbox.Item) string {
+	if it.Kind != KindCreate {
+		return ""
+	}
+	return referenceOf(it.Ref)
+}
+
 // conclude makes a decision that the outbox keeps. Somebody else may have been faster.
 func (p *Prescriber) conclude(ctx context.Context, box *outbox.Box, id outbox.ID, created bool) error {
 	err := box.Decide(ctx, id, created)

@@ -32,7 +32,7 @@ type box struct{ client }
 
 // store opens the outbox of the configuration; nothing is sent unless the command does it. done
 // closes everything.
-func (c *box) store(ctx context.Context, change func(*ehealth.Outbox)) (p *ehealth.Platform, done func() error, err error) {
+func (c *box) store(ctx context.Context, change func(*ehealth.Config)) (p *ehealth.Platform, done func() error, err error) {
 	cfg, err := c.configured()
 	if err != nil {
 		return nil, nil, err
@@ -43,7 +43,7 @@ func (c *box) store(ctx context.Context, change func(*ehealth.Outbox)) (p *eheal
 	o := cfg.Outbox
 	o.ByHand = true
 	if change != nil {
-		change(o)
+		change(&cfg)
 	}
 	end := func() error { return nil }
 	switch {
@@ -71,7 +71,12 @@ func (c *box) store(ctx context.Context, change func(*ehealth.Outbox)) (p *eheal
 
 // with runs f on the outbox and closes it.
 func (c *box) with(ctx context.Context, f func(*ehealth.Platform) error) error {
-	p, done, err := c.store(ctx, nil)
+	return c.changed(ctx, nil, f)
+}
+
+// changed is with on a configuration that the command adds to.
+func (c *box) changed(ctx context.Context, change func(*ehealth.Config), f func(*ehealth.Platform) error) error {
+	p, done, err := c.store(ctx, change)
 	if err != nil {
 		return err
 	}
@@ -260,35 +265,47 @@ type items struct {
 
 // each does f for every item and tells the state of each afterwards.
 func (c *items) each(ctx context.Context, s streams, f func(*outbox.Box, outbox.ID) error) error {
+	ids, err := c.parsed()
+	if err != nil {
+		return err
+	}
+	return c.with(ctx, func(p *ehealth.Platform) error {
+		return c.eachOf(ctx, s, p, ids, func(id outbox.ID) error { return mistake(f(p.Outbox, id)) })
+	})
+}
+
+func (c *items) parsed() ([]outbox.ID, error) {
 	ids := make([]outbox.ID, 0, len(c.ID))
 	for _, text := range c.ID {
 		id, err := outbox.ParseID(text)
 		if err != nil {
-			return usageError{err}
+			return nil, usageError{err}
 		}
 		ids = append(ids, id)
 	}
-	return c.with(ctx, func(p *ehealth.Platform) error {
-		done := []outbox.View{}
-		var failed error
-		for _, id := range ids {
-			if failed = mistake(f(p.Outbox, id)); failed != nil {
-				break
-			}
-			v, err := p.Outbox.Show(ctx, id)
-			if err != nil {
-				return err
-			}
-			done = append(done, v)
-			if !c.JSON {
-				fmt.Fprintf(s.out, "%s is %s\n", v.ID, v.State)
-			}
+	return ids, nil
+}
+
+func (c *items) eachOf(ctx context.Context, s streams, p *ehealth.Platform, ids []outbox.ID, f func(outbox.ID) error) error {
+	done := []outbox.View{}
+	var failed error
+	for _, id := range ids {
+		if failed = f(id); failed != nil {
+			break
 		}
-		if c.JSON {
-			return errors.Join(failed, writeJSON(s.out, map[string]any{"items": done}))
+		v, err := p.Outbox.Show(ctx, id)
+		if err != nil {
+			return err
 		}
-		return failed
-	})
+		done = append(done, v)
+		if !c.JSON {
+			fmt.Fprintf(s.out, "%s is %s\n", v.ID, v.State)
+		}
+	}
+	if c.JSON {
+		return errors.Join(failed, writeJSON(s.out, map[string]any{"items": done}))
+	}
+	return failed
 }
 
 type outboxRetryCmd struct{ items }
@@ -307,16 +324,6 @@ type outboxReleaseCmd struct{ items }
 
 func (c *outboxReleaseCmd) Run(ctx context.Context, s streams) error {
 	return c.each(ctx, s, func(b *outbox.Box, id outbox.ID) error { return b.Release(ctx, id) })
-}
-
-type outboxDecideCmd struct {
-	Happened bool `help:"It was carried out." xor:"found" required:""`
-	Not      bool `help:"It was not carried out." xor:"found" required:""`
-	items
-}
-
-func (c *outboxDecideCmd) Run(ctx context.Context, s streams) error {
-	return c.each(ctx, s, func(b *outbox.Box, id outbox.ID) error { return b.Decide(ctx, id, c.Happened) })
 }
 
 type outboxExportCmd struct {

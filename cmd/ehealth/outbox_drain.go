@@ -38,10 +38,10 @@ type drained struct {
 }
 
 func (c *outboxDrainCmd) Run(ctx context.Context, s streams) error {
-	p, done, err := c.store(ctx, func(o *ehealth.Outbox) {
-		o.Handlers = drill.AppQueued
+	p, done, err := c.store(ctx, func(cfg *ehealth.Config) {
+		cfg.Outbox.Handlers = drill.AppQueued
 		if c.AtOnce {
-			o.Options = append(o.Options, outbox.WithPace(-1, 0, 0))
+			cfg.Outbox.Options = append(cfg.Outbox.Options, outbox.WithPace(-1, 0, 0))
 		}
 	})
 	if err != nil {

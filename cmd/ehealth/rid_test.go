@@ -40,14 +40,24 @@ func opened(t *testing.T, role string) *ehealth.Platform {
 // prescribed is a prescription of the first doctor for the first patient.
 func prescribed(t *testing.T) identity.RID {
 	t.Helper()
+	made, err := opened(t, "").Recipe.Prescriber.Create(t.Context(), prescription(t, t.Name()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made.RID
+}
+
+// prescription is one of the first doctor for the first patient.
+func prescription(t *testing.T, reference string) recipe.CreateRequest {
+	t.Helper()
 	e := file(t)
 	who := e.Patients[0]
 	birth, err := kmehr.ParseDay(who.Birth)
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := opened(t, "").Recipe.Prescriber.Create(t.Context(), recipe.CreateRequest{
-		Reference: t.Name(), Type: identity.PrescriptionP0,
+	return recipe.CreateRequest{
+		Reference: reference, Type: identity.PrescriptionP0,
 		Prescription: kmehr.Prescription{
 			Author: kmehr.Author{
 				NIHII: identity.MustNIHII(e.Caller.NIHII), FirstName: kmehr.Hide("Anne"), FamilyName: kmehr.Hide("Exemple"), Phone: kmehr.Hide("+3220000000"),
@@ -63,11 +73,7 @@ func prescribed(t *testing.T) identity.RID {
 				Posology: kmehr.Text{Lang: "fr", Text: kmehr.Hide("1 par jour")},
 			}},
 		},
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
-	return made.RID
 }
 
 // telling runs rid, which must not show the number that it was asked about, nor anybody else's.
