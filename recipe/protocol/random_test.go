@@ -240,7 +240,7 @@ func TestRoundTrip(t *testing.T) {
 					t.Fatalf("%s\n%+v\n%+v", b, plain(p), plain(q))
 				}
 			})
-			if written < 30 {
+			if written < 30 && !testing.Short() { // rapid makes fewer then
 				t.Errorf("only %d messages were written", written)
 			}
 		})
