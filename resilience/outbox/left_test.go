@@ -41,7 +41,7 @@ func (n *notMine) Resolve(context.Context, outbox.Item, outbox.Attempt) (outbox.
 	return outbox.Verdict{}, &fault.Error{Op: "x", Kind: fault.Canceled, Outcome: fault.NotSent, RetryAfter: 20 * time.Minute}
 }
 
-// What is left to another one waits as long as the backoff allows, and is not given up, however often it is looked at.
+// What is left to another one waits as long as the backoff allows, and is not given up for weeks, however often it is looked at.
 func TestLeftToAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &notMine{}
@@ -57,6 +57,16 @@ func TestLeftToAnother(t *testing.T) {
 		v, err := b.Show(t.Context(), id)
 		if err != nil || v.State != outbox.Unknown || n.asked < 500 || time.Until(v.Due) > outbox.DefaultBackoffMax {
 			t.Errorf("%s after %d questions, due %v, error %v", v.State, n.asked, v.Due, err)
+		}
+		// That one may never come again: then a person decides.
+		ctx, cancel = context.WithTimeout(t.Context(), outbox.DefaultKeep)
+		defer cancel()
+		_ = b.Run(ctx)
+		if v, err := b.Show(t.Context(), id); err != nil || v.State != outbox.Parked || !v.Pending || v.Reason != outbox.ReasonUnclear {
+			t.Errorf("much later: %s, error %v", v.State, err)
+		}
+		if err := b.Decide(t.Context(), id, false); err != nil {
+			t.Error(err)
 		}
 	})
 }

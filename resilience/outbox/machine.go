@@ -178,7 +178,7 @@ func (r *record) resolved(n int, v Verdict, err error, asked, now time.Time, p P
 		r.ended(n, now, fault.NotSent, nil)
 		return r.again(nil, now, p, jitter, true)
 	}
-	if fe, ok := errors.AsType[*fault.Error](err); ok && fe.Kind == fault.Canceled && fe.RetryAfter > 0 {
+	if fe, ok := errors.AsType[*fault.Error](err); ok && fe.Kind == fault.Canceled && fe.RetryAfter > 0 && now.Sub(r.Horizon) < absent {
 		r.Due = now.Add(min(fe.RetryAfter, p.BackoffMax)) // it was not asked, and is somebody else's to ask
 		return r.to(Unknown, now, "")
 	}
@@ -193,6 +193,10 @@ func (r *record) resolved(n int, v Verdict, err error, asked, now time.Time, p P
 	}
 	return r.to(Unknown, now, "")
 }
+
+// absent is how long after the horizon an item that is somebody else's to ask is left to that one. Who has not come by then may
+// never come, and only of a parked item a person can say what became of it.
+const absent = DefaultKeep
 
 // expired: its time is over and nothing of it is on its way.
 func (r *record) expired(now time.Time) error {

@@ -58,7 +58,8 @@ type Policy struct {
 	// first (default 5 s) to the second (default 10 min), with jitter.
 	Backoff, BackoffMax time.Duration
 	// GiveUp is how long after the horizon the resolver may fail to say yes or no before the
-	// item is parked. Default 48 h; negative = never.
+	// item is parked. Default 48 h; negative = never. What the resolver leaves to somebody else, by a fault.Canceled with a
+	// RetryAfter, is parked after DefaultKeep.
 	GiveUp time.Duration
 	// KeepPayload keeps the payload of done and cancelled items, which is otherwise dropped: who
 	// needs no health data any more should not have it.
