@@ -11,27 +11,36 @@ import (
 // maxSilent bounds how many services are remembered: callers may name any.
 const maxSilent = 256
 
+// unasked is after how long without a call nobody knows whether a service has answered meanwhile.
+const unasked = 30 * time.Minute
+
 // silence knows since when services do not answer.
 type silence struct {
 	mu    sync.Mutex
-	since map[string]time.Time // by service
+	since map[string]quiet // by service
 }
+
+// quiet is when the first and the last call in vain began.
+type quiet struct{ first, last time.Time }
 
 // began notes a call in vain that began at an instant, and returns since when none was answered.
 func (s *silence) began(service string, at time.Time) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	first, known := s.since[service]
-	if known && !at.Before(first) {
-		return first
+	q, known := s.since[service]
+	if !known || at.Before(q.first) || at.Sub(q.last) > unasked {
+		q.first = at
+	}
+	if at.After(q.last) {
+		q.last = at
 	}
 	if s.since == nil {
-		s.since = map[string]time.Time{}
+		s.since = map[string]quiet{}
 	}
 	if known || len(s.since) < maxSilent {
-		s.since[service] = at
+		s.since[service] = q
 	}
-	return at
+	return q.first
 }
 
 // over notes that a service has answered.
@@ -41,8 +50,8 @@ func (s *silence) over(service string) {
 	delete(s.since, service)
 }
 
-// SilentError is the cause of a call that the service did not answer, with since when it has answered none of this process. Its
-// text is that of the cause, and is printed as far as that is known to be safe.
+// SilentError is the cause of a call that the service did not answer, with since when it has answered none of this process, which
+// asked it at least every half an hour. Its text is that of the cause, and is printed as far as that is known to be safe.
 type SilentError struct {
 	Since time.Time // when the first call began that was in vain
 	Err   error     // never nil

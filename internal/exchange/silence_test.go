@@ -45,6 +45,20 @@ func TestSilentSince(t *testing.T) {
 	})
 }
 
+// Of the hours in which nobody asked nothing is said: the service may have answered everybody else.
+func TestSilenceOfWhoDidNotAsk(t *testing.T) {
+	s := &silence{}
+	first := time.Now()
+	later := first.Add(2*unasked + time.Second)
+	for _, c := range []struct{ at, want time.Time }{
+		{first, first}, {first.Add(unasked), first}, {later, later}, {later.Add(unasked), later}, {first.Add(time.Second), first.Add(time.Second)},
+	} {
+		if got := s.began("recipe", c.at); !got.Equal(c.want) {
+			t.Errorf("at %v: since %v", c.at.Sub(first), got.Sub(first))
+		}
+	}
+}
+
 // Whoever names many services makes nothing grow, and is told of each all the same.
 func TestSilenceIsBounded(t *testing.T) {
 	s := &silence{}
@@ -57,7 +71,7 @@ func TestSilenceIsBounded(t *testing.T) {
 	if len(s.since) != maxSilent {
 		t.Errorf("%d are remembered", len(s.since))
 	}
-	if got := s.began("0", now.Add(time.Hour)); !got.Equal(now) {
+	if got := s.began("0", now.Add(unasked)); !got.Equal(now) {
 		t.Errorf("since %v", got)
 	}
 	if got := s.began("0", now.Add(-time.Hour)); !got.Equal(now.Add(-time.Hour)) { // a call that began earlier ends later
