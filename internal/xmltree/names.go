@@ -52,19 +52,38 @@ type scope struct {
 	bindings map[string]*binding
 	undo     []undo
 	none     *uri // no namespace
+
+	made  int         // names so far
+	fresh slab[Name]  // they outlive the scope
+	own   [64]rawName // the first names as written
+	used  int         // of own
 }
 
-func newScope() scope {
-	s := scope{
-		raws:     make(map[string]*rawName),
-		names:    make(map[nameKey]*Name),
-		uris:     make(map[string]*uri),
-		bindings: make(map[string]*binding),
-	}
+func (s *scope) init() {
+	s.raws = make(map[string]*rawName)
+	s.names = make(map[nameKey]*Name)
+	s.uris = make(map[string]*uri)
+	s.bindings = make(map[string]*binding)
+	s.begin()
+}
+
+// begin binds what is bound before a document begins.
+func (s *scope) begin() {
 	s.none = s.intern("")
 	s.binding("").uri = s.none
 	s.binding("xml").uri = s.intern(xmlURI)
-	return s
+}
+
+// forget makes s as new.
+func (s *scope) forget() {
+	clear(s.raws)
+	clear(s.names)
+	clear(s.uris)
+	clear(s.bindings)
+	clear(s.undo[:cap(s.undo)])
+	clear(s.own[:s.used])
+	s.undo, s.made, s.fresh, s.used = s.undo[:0], 0, slab[Name]{}, 0
+	s.begin()
 }
 
 func (s *scope) intern(name string) *uri {
@@ -100,21 +119,34 @@ func (s *scope) release(mark int) {
 }
 
 // interned returns the number of different names met so far.
-func (s *scope) interned() int { return len(s.raws) + len(s.names) + len(s.uris) }
+func (s *scope) interned() int { return len(s.raws) + s.made + len(s.uris) }
 
 // resolve returns the shared Name of raw in namespace u.
 func (s *scope) resolve(raw *rawName, u *uri) *Name {
 	if raw.uri == u {
 		return raw.name
 	}
-	k := nameKey{raw, u}
-	n := s.names[k]
+	var n *Name
+	if raw.uri != nil { // most names are in one namespace, so that no table need hold them
+		s.names[nameKey{raw, raw.uri}] = raw.name
+		n = s.names[nameKey{raw, u}]
+	}
 	if n == nil {
-		n = &Name{Prefix: raw.prefix, Space: u.s, Local: raw.local}
-		s.names[k] = n
+		n = s.fresh.one()
+		*n = Name{Prefix: raw.prefix, Space: u.s, Local: raw.local}
+		s.made++
 	}
 	raw.uri, raw.name = u, n
 	return n
+}
+
+// written returns a name as written, to be filled in.
+func (s *scope) written() *rawName {
+	if s.used == len(s.own) {
+		return &rawName{}
+	}
+	s.used++
+	return &s.own[s.used-1]
 }
 
 // slab hands out values from growing chunks: one allocation for many nodes.

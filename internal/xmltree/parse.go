@@ -2,6 +2,7 @@ package xmltree
 
 import (
 	"strings"
+	"sync"
 	"unsafe"
 )
 
@@ -41,12 +42,45 @@ func (l Limits) withDefaults() Limits {
 // processing instructions outside the root are checked and dropped. The tree
 // shares doc, which must not be modified afterwards. Errors are *SyntaxError.
 func Parse(doc []byte, lim Limits) (*Node, error) {
-	p := parser{s: unsafe.String(unsafe.SliceData(doc), len(doc)), lim: lim.withDefaults()}
+	p := idle.Get().(*parser) //nolint:forcetypeassert // nothing else is in there
+	defer p.rest()
+	p.s, p.lim = unsafe.String(unsafe.SliceData(doc), len(doc)), lim.withDefaults()
 	root, err := p.document()
 	if err != nil {
 		return nil, err
 	}
 	return root, nil
+}
+
+// idle are parsers that may read another document: what most of them take, tables of names, costs as much as a short document.
+var idle = sync.Pool{New: func() any { return newParser() }}
+
+func newParser() *parser {
+	p := &parser{}
+	p.scope.init()
+	return p
+}
+
+// Parsers that a large document made large are not kept.
+const (
+	keptNames = 256
+	keptDepth = 128
+	keptText  = 16 << 10
+)
+
+// rest makes p forget the document, and keeps p when it is small. Of the tree it keeps nothing that can be changed.
+func (p *parser) rest() {
+	if p.interned()+len(p.bindings) > keptNames || cap(p.open) > keptDepth || cap(p.tag) > keptDepth || cap(p.undo) > keptDepth || cap(p.buf) > keptText {
+		return
+	}
+	clear(p.open[:cap(p.open)])
+	clear(p.tag[:cap(p.tag)])
+	clear(p.buf[:cap(p.buf)])
+	p.forget()
+	p.s, p.pos, p.lim, p.count, p.seen = "", 0, Limits{}, 0, nil
+	p.nodes, p.extras, p.attrs, p.ns = slab[Node]{}, slab[extra]{}, slab[Attr]{}, slab[Namespace]{}
+	p.open, p.tag, p.buf = p.open[:0], p.tag[:0], p.buf[:0]
+	idle.Put(p)
 }
 
 // parser walks over the document once. Errors travel as *SyntaxError.
@@ -104,7 +138,6 @@ func (p *parser) document() (*Node, *SyntaxError) {
 	if p.pos == len(p.s) {
 		return nil, p.syntax("no root element")
 	}
-	p.scope = newScope()
 	root, err := p.tree()
 	if err != nil {
 		return nil, err

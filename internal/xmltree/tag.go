@@ -125,7 +125,8 @@ func (p *parser) rawName() (*rawName, *SyntaxError) {
 	case colon && !isNCName(prefix), !isNCName(local):
 		return nil, p.fail(ErrSyntax, start, "invalid character in a name")
 	}
-	r := &rawName{prefix: prefix, local: local, binding: p.binding(prefix)}
+	r := p.written()
+	r.prefix, r.local, r.binding = prefix, local, p.binding(prefix)
 	p.raws[s] = r
 	return r, nil
 }
