@@ -120,7 +120,9 @@ func (i *item) advance(from int, window []outbox.ID, views map[outbox.ID]outbox.
 		if i.n = from + k; !once || !certain(i.view) || certain(view) {
 			i.id, i.view = id, view
 		}
-		if view.State != outbox.Done && view.State != outbox.Cancelled {
+		switch view.State {
+		case outbox.Done, outbox.Cancelled, outbox.Expired: // one that expired is cancelled when that was told
+		default:
 			i.kept = i.n
 		}
 	}

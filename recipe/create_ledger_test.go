@@ -115,6 +115,19 @@ func TestLatestOf(t *testing.T) {
 	}
 }
 
+// What an outbox forgets after some weeks, or whoever tells of it makes it forget, is not relied upon to find what comes after it.
+func TestWhatIsForgotten(t *testing.T) {
+	id := outbox.ID{1}
+	for state := outbox.Prepared; state <= outbox.Cancelled; state++ {
+		forgotten := state == outbox.Done || state == outbox.Cancelled || state == outbox.Expired
+		i := item{}
+		i.advance(1, []outbox.ID{id}, map[outbox.ID]outbox.View{id: {ID: id, State: state}}, true)
+		if i.n != 1 || (i.kept == 0) != forgotten {
+			t.Errorf("%s: %d, kept %d", state, i.n, i.kept)
+		}
+	}
+}
+
 // Whoever scans a prescription waits for one question to the store before it is kept, which may be at the other end of a network.
 func TestReadsBeforeADispensingIsKept(t *testing.T) {
 	for name, before := range map[string]func(t *testing.T, p *pharmacyDesk, x Dispensing){
