@@ -33,15 +33,24 @@ type made struct {
 	to      *etee.Found
 	rec     *createRecord
 	payload []byte
+	param   *sealing // nil = not begun
 }
 
-// record reads a payload.
-func (m *made) record(payload []byte) (*createRecord, error) {
+// seal begins to seal the param, beside what is done until it can be sent. What cannot be sealed is said when it is to be sent.
+func (m *made) seal(p *Prescriber) {
+	if q, err := p.createQuestion(m.rec); err == nil {
+		m.param = sealAhead(p.client, q, *m.to)
+	}
+}
+
+// record reads a payload, and returns the param that was begun for it.
+func (m *made) record(payload []byte) (*createRecord, *sealing, error) {
 	if m != nil && bytes.Equal(payload, m.payload) {
 		rec := *m.rec
-		return &rec, nil
+		return &rec, m.param, nil
 	}
-	return decodeCreate(payload)
+	rec, err := decodeCreate(payload)
+	return rec, nil, err
 }
 
 func (m *made) recipients() *etee.Found {
@@ -99,7 +108,7 @@ func (c *creating) prepare(ctx context.Context, n int) (outbox.Item, *made, erro
 	}
 	return outbox.Item{
 		Kind: KindCreate, Key: lineOf(c.r.Reference), Ref: refOf(c.r.Reference, n), Expiry: outbox.At(end.Add(slack)), Payload: payload,
-	}, &made{to, rec, payload}, nil
+	}, &made{to: to, rec: rec, payload: payload}, nil
 }
 
 // makeReady does everything that can fail before sending: login, tokens, key, sealing, and a read when the service failed
@@ -223,7 +232,7 @@ type createHandler struct{ p *Prescriber }
 func (h createHandler) Send(ctx context.Context, it outbox.Item, at outbox.Attempt) (outbox.Answer, error) {
 	p := h.p
 	l, waited := liveOf(ctx)
-	rec, err := l.to.record(it.Payload)
+	rec, ahead, err := l.to.record(it.Payload)
 	if err != nil {
 		return nil, p.invalid(opCreate, err)
 	}
@@ -247,7 +256,7 @@ func (h createHandler) Send(ctx context.Context, it outbox.Item, at outbox.Attem
 	if err != nil {
 		return nil, p.invalid(opCreate, err)
 	}
-	q.to = l.to.recipients()
+	q.to, q.ahead = l.to.recipients(), ahead
 	if at.N > 1 { // the address that had answered the read did not take it
 		q.pin = ""
 	}
