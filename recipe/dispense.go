@@ -265,7 +265,8 @@ func (d *Dispenser) put(ctx context.Context, k outbox.Kind, rec *dispenseRecord)
 		}
 		d.clean(ctx, box, false)
 		if refusedForGood(err) {
-			return &Dispensed{State: DispensedConflict, ID: place.id, Before: place.payload != nil, Report: refusal(payload, place.id, time.Now())}, err
+			return &Dispensed{State: DispensedConflict, ID: place.id, Before: place.payload != nil, Report: refusal(payload, place.id, time.Now())},
+				throughOutbox(opDispense, ServiceExecutor, err)
 		}
 		return d.said(ctx, box, rec, res, err, place.payload != nil)
 	}
@@ -421,11 +422,11 @@ func (d *Dispenser) said(ctx context.Context, box *outbox.Box, rec *dispenseReco
 	out := &Dispensed{Before: joined}
 	if q, ok := errors.AsType[*outbox.QueuedError](err); ok {
 		out.State, out.ID = DispensedQueued, q.ID
-		return d.pending(box, out, !elsewhere(q.Err)), err
+		return d.pending(box, out, !elsewhere(q.Err)), d.kept(err, !elsewhere(q.Err))
 	}
 	if u, ok := errors.AsType[*outbox.UnknownError](err); ok {
 		out.State, out.ID = DispensedUnknown, u.ID
-		return d.pending(box, out, !elsewhere(u.Err)), err
+		return d.pending(box, out, !elsewhere(u.Err)), d.kept(err, !elsewhere(u.Err))
 	}
 	if errors.Is(err, outbox.ErrFull) {
 		return nil, d.unkept(err, fault.NotSent)
@@ -435,7 +436,7 @@ func (d *Dispenser) said(ctx context.Context, box *outbox.Box, rec *dispenseReco
 	}
 	a, err := decodeDispenseAnswer(res.Answer)
 	if err != nil {
-		return nil, err
+		return nil, &fault.Error{Op: opDispense, Service: ServiceExecutor, Kind: fault.Local, Outcome: fault.Done, Err: err}
 	}
 	out.State, out.ID, out.Status, out.Before = DispensedConfirmed, res.ID, a.State, joined || res.Before || a.Before
 	out.Document = a.document()
@@ -477,13 +478,14 @@ func (d *Dispenser) pending(box *outbox.Box, out *Dispensed, proof bool) *Dispen
 
 // Waiting counts the prescriptions that are still to be confirmed with Recip-e, for notice D-RX-LATER.
 func (d *Dispenser) Waiting(ctx context.Context) (int, error) {
+	const op = "recipe.dispenser.Waiting"
 	box := d.box.Load()
 	if box == nil {
-		return 0, d.invalid(ErrNoOutbox)
+		return 0, d.refuse(op, ErrNoOutbox)
 	}
 	c, err := box.Stats(ctx)
 	if err != nil {
-		return 0, err
+		return 0, d.ledger(op, err)
 	}
 	return c.Open(d.Kinds()...), nil
 }

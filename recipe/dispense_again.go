@@ -38,11 +38,36 @@ func (d *Dispenser) unstored(err error) error {
 // be scanned again.
 func (d *Dispenser) unkept(err error, o fault.Outcome) error {
 	if errors.As(err, new(*fault.Error)) || errors.As(err, new(*outbox.StateError)) {
-		return err
+		return throughOutbox(opDispense, ServiceExecutor, err)
 	}
 	return &fault.Error{
 		Op: opDispense, Service: ServiceExecutor, Kind: fault.Unavailable, Outcome: o, Notice: NoticeProof, Err: err,
 	}
+}
+
+// kept is the error of a dispensing that waits in the outbox. proof: the proof on paper will do until then.
+func (d *Dispenser) kept(err error, proof bool) error {
+	out := throughOutbox(opDispense, ServiceExecutor, err)
+	e, ok := errors.AsType[*fault.Error](out)
+	if ok && proof && (e.Notice == "" || e.Notice == NoticeUnsure) {
+		e.Notice = NoticeProof // it is confirmed by itself, and nobody is asked to wait for that
+	}
+	return out
+}
+
+// ledger is the error of an outbox that cannot be read or written: Recip-e was not asked.
+func (d *Dispenser) ledger(op string, err error) error {
+	if e, ok := errors.AsType[*fault.Error](err); err == nil || ok && e.Op == op {
+		return err
+	}
+	return &fault.Error{Op: op, Service: ServiceExecutor, Kind: fault.Local, Outcome: fault.NotSent, Err: err}
+}
+
+// refuse is the error of what is asked in a way that cannot be.
+func (d *Dispenser) refuse(op string, err error) *fault.Error {
+	e := d.invalid(err)
+	e.Op = op
+	return e
 }
 
 // undone tells that what an item has done does not stand any more: the prescription was taken back without this outbox, or is

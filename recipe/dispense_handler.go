@@ -165,24 +165,25 @@ const elsewherePause = time.Hour
 // Feedback writes to the prescriber of a prescription, or sees to it later. ref is the caller's own reference: the same one
 // again is the same message. The error matches outbox.ErrQueued or outbox.ErrUnknown when it is kept.
 func (d *Dispenser) Feedback(ctx context.Context, ref string, f Feedback) error {
+	const op = "recipe.dispenser.Feedback"
 	box := d.box.Load()
 	switch {
 	case box == nil:
-		return d.invalid(ErrNoOutbox)
+		return d.refuse(op, ErrNoOutbox)
 	case ref == "" || len(ref) > 200 || !f.valid():
-		return d.invalid(ErrRequest)
+		return d.refuse(op, ErrRequest)
 	}
 	rec := &dispenseRecord{Version: recordVersion, RID: f.RID.Reveal(), Reference: ref, Feedback: &messageToOne{
 		Prescriber: f.Prescriber.Reveal(), Hospital: f.Hospital, Text: f.Text.Reveal(),
 	}}
 	payload, err := rec.encode()
 	if err != nil {
-		return d.invalid(err)
+		return d.refuse(op, err)
 	}
 	_, err = box.Do(ctx, outbox.Item{
 		Kind: KindFeedback, Key: "feedback/" + rec.RID, Ref: ref, Priority: outbox.Background, Expiry: outbox.Days(DispenseDays), Payload: payload,
 	})
-	return err
+	return throughOutbox(op, ServiceExecutor, err)
 }
 
 func (d *Dispenser) sendFeedback(ctx context.Context, it outbox.Item, a outbox.Attempt) (outbox.Answer, error) {

@@ -162,14 +162,15 @@ type reportRecord struct {
 // Reports goes through all reports that nobody has acknowledged, and the items that ended without an answer: refused for
 // another reason than the state, parked, or expired after [DispenseDays]; of feedback too.
 func (d *Dispenser) Reports(ctx context.Context) iter.Seq2[Report, error] {
+	const op = "recipe.dispenser.Reports"
 	box := d.box.Load()
 	if box == nil {
-		return failing[Report](d.invalid(ErrNoOutbox))
+		return failing[Report](d.refuse(op, ErrNoOutbox))
 	}
 	return func(yield func(Report, error) bool) {
 		for v, err := range box.List(ctx, outbox.Filter{Kind: KindReport, State: outbox.Held}) {
 			r, ok, err := d.stored(ctx, box, v, err)
-			if (ok || err != nil) && !yield(r, err) {
+			if (ok || err != nil) && !yield(r, d.ledger(op, err)) {
 				return
 			}
 		}
@@ -177,7 +178,7 @@ func (d *Dispenser) Reports(ctx context.Context) iter.Seq2[Report, error] {
 			for _, s := range []outbox.State{outbox.Rejected, outbox.Parked, outbox.Expired} {
 				for v, err := range box.List(ctx, outbox.Filter{Kind: k, State: s}) {
 					r, ok, err := d.over(ctx, box, v, err)
-					if (ok || err != nil) && !yield(r, err) {
+					if (ok || err != nil) && !yield(r, d.ledger(op, err)) {
 						return
 					}
 				}
@@ -246,13 +247,14 @@ func (d *Dispenser) over(ctx context.Context, box *outbox.Box, v outbox.View, er
 // Acknowledge says that a person has read a report: it is not in Reports any more. Of an item that was refused or parked, the
 // item itself is given up; an expired one, and a feedback, likewise.
 func (d *Dispenser) Acknowledge(ctx context.Context, r Report) error {
+	const op = "recipe.dispenser.Acknowledge"
 	box := d.box.Load()
 	if box == nil {
-		return d.invalid(ErrNoOutbox)
+		return d.refuse(op, ErrNoOutbox)
 	}
 	if r.Conflict == ConflictRefused || r.Conflict == ConflictTooLate || r.Conflict == ConflictFeedback {
 		if err := giveUp(ctx, box, r.ID); err != nil {
-			return err
+			return d.ledger(op, err)
 		}
 		d.drop(ctx, box, keptRef(r.ID, r.At)) // what was fetched for it; a program that begins drops what is left
 		return nil
@@ -261,7 +263,7 @@ func (d *Dispenser) Acknowledge(ctx context.Context, r Report) error {
 	if errors.Is(err, outbox.ErrNotFound) {
 		return nil // acknowledged already, or never kept
 	}
-	return err
+	return d.ledger(op, err)
 }
 
 // giveUp cancels an item that a person has read about. One of which nobody knows whether it arrived counts as not arrived.

@@ -165,6 +165,31 @@ func (c *client) local(op string, kind fault.Kind, err error) *fault.Error {
 	return &fault.Error{Op: op, Service: c.service, Kind: kind, Outcome: fault.NotSent, Err: fault.AsSafe(err)}
 }
 
+// throughOutbox is the error of a write that went through the outbox, as a *fault.Error with what its cause says: it matches
+// outbox.ErrQueued or outbox.ErrUnknown when it is settled later. nil stays nil.
+func throughOutbox(op, service string, err error) error {
+	if err == nil {
+		return nil
+	}
+	out := &fault.Error{Op: op, Service: service, Kind: fault.Local, Outcome: fault.NotSent, Err: err}
+	if e, ok := errors.AsType[*fault.Error](err); ok {
+		out.Kind, out.Endpoint, out.Ticket, out.Code, out.Message = e.Kind, e.Endpoint, e.Ticket, e.Code, e.Message
+		out.Attempts, out.RetryAfter, out.Notice, out.Outcome = e.Attempts, e.RetryAfter, e.Notice, e.Outcome
+	}
+	switch {
+	case errors.Is(err, outbox.ErrQueued):
+		out.Outcome = fault.NotSent
+		if out.Kind == fault.Local {
+			out.Kind = fault.Unavailable
+		}
+	case errors.Is(err, outbox.ErrUnknown):
+		out.Outcome, out.Notice = fault.Unknown, NoticeUnsure
+	case out.Kind == fault.Local && (errors.Is(err, outbox.ErrConflict) || errors.Is(err, outbox.ErrState)):
+		out.Kind = fault.Conflict
+	}
+	return out
+}
+
 // notSent says of a request what an error says of the question that had to come before it: whatever became of that, nothing
 // was sent.
 func (c *client) notSent(op, notice string, err error) *fault.Error {

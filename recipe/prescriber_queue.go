@@ -104,30 +104,7 @@ func (p *Prescriber) queue(ctx context.Context, op operation, kind outbox.Kind, 
 		return p.local(op.name, fault.Local, errRecord)
 	}
 	_, err = box.Do(ctx, outbox.Item{Kind: kind, Key: line, Ref: ref, Payload: payload})
-	return p.queued(op, err)
-}
-
-// queued is the error of a write that went through the outbox, as a *fault.Error: it matches outbox.ErrQueued or
-// outbox.ErrUnknown when it is settled later.
-func (p *Prescriber) queued(op operation, err error) error {
-	if err == nil {
-		return nil
-	}
-	out := &fault.Error{Op: op.name, Service: p.service, Kind: fault.Local, Outcome: fault.NotSent, Err: err}
-	if e, ok := errors.AsType[*fault.Error](err); ok {
-		out.Kind, out.Endpoint, out.Ticket, out.Code, out.Message = e.Kind, e.Endpoint, e.Ticket, e.Code, e.Message
-		out.Attempts, out.RetryAfter, out.Notice, out.Outcome = e.Attempts, e.RetryAfter, e.Notice, e.Outcome
-	}
-	switch {
-	case errors.Is(err, outbox.ErrQueued):
-		out.Outcome = fault.NotSent
-		if out.Kind == fault.Local {
-			out.Kind = fault.Unavailable
-		}
-	case errors.Is(err, outbox.ErrUnknown):
-		out.Outcome, out.Notice = fault.Unknown, NoticeUnsure
-	}
-	return out
+	return throughOutbox(op.name, p.service, err)
 }
 
 // QueueRevoke is [Prescriber.Revoke] through the outbox: when it cannot be done now, it is done when Recip-e answers again,
