@@ -16,6 +16,7 @@ const (
 	noticeUnsure = "D-UNSURE"
 	noticeKey    = "D-KEY"
 	noticeClock  = "D-CLOCK"
+	noticeDown   = "D-DOWN"
 )
 
 // Fault is the cause of an error that a SOAP fault reported. Its text is the fault's code

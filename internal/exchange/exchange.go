@@ -181,6 +181,7 @@ func (x *Exchanger) noticed(c *Call, began time.Time, err error) error {
 		e.Notice = ""
 	case e.Notice == noticeWrong && c.Class != resilience.Read:
 		e.Notice = noticeUnsure
+	case e.Notice == "" && c.Notice == noticeDown && errors.Is(err, ErrExpired): // nobody was asked
 	case e.Notice == "" && (e.Kind.Temporary() || e.Kind == fault.Protocol):
 		e.Notice = c.Notice
 		if e.Err == nil {
