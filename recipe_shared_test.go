@@ -108,17 +108,21 @@ func TestExpiryReachesTheAuthor(t *testing.T) {
 		store := outboxtest.NewMemory()
 		author, other := newDesk(t, sb, plain, 0, store), newDesk(t, sb, plain, 1, store)
 		author.cfg.Outbox.ByHand = true // it is the other one that moves things at midnight
+		time.Sleep(13 * time.Hour)
 		author.open()
 		author.hold(sb, "held", false)
 		author.hold(sb, "confirmed", true)
 		other.open()
-		time.Sleep(16 * time.Hour)
+		time.Sleep(3 * time.Hour)
 		none := []recipe.OutcomeState{recipe.OutcomeNotCreated, recipe.OutcomeNotCreated}
 		author.wants(none, notice.IDRxPaper, notice.IDRxPaper)
 
 		author.hold(sb, "late", true)
 		author.close()
-		time.Sleep(24 * time.Hour)
+		other.close()
+		time.Sleep(21 * time.Hour)
+		other.open()
+		time.Sleep(3 * time.Hour)
 		author.open()
 		time.Sleep(time.Minute)
 		author.wants(none[:1], notice.IDRxPaper)
