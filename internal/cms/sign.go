@@ -113,9 +113,10 @@ func (o SignOptions) digestAlgorithm() Algorithm {
 
 func (o SignOptions) signatureAlgorithm() Algorithm {
 	switch {
+	case o.Scheme.Padding == PSS && o.Scheme.Hash == crypto.SHA256:
+		return Algorithm{OIDRSAPSS, pssSHA256}
 	case o.Scheme.Padding == PSS:
-		return Algorithm{OIDRSAPSS, der(tagSequence, paddingParameters(o.Scheme.Hash, o.Scheme.Hash),
-			der(context2|constructed, derInt(o.Scheme.Hash.Size())))}
+		return Algorithm{OIDRSAPSS, pssParameters(o.Scheme.Hash)}
 	case o.BareRSA:
 		return Algorithm{OIDRSAEncryption, derNull}
 	case o.Scheme.Hash == crypto.SHA384:
@@ -124,6 +125,13 @@ func (o SignOptions) signatureAlgorithm() Algorithm {
 		return Algorithm{OIDSHA512WithRSA, derNull}
 	}
 	return Algorithm{OIDSHA256WithRSA, derNull}
+}
+
+// pssSHA256 are those that nearly all messages have. Nobody changes them.
+var pssSHA256 = pssParameters(crypto.SHA256)
+
+func pssParameters(h crypto.Hash) []byte {
+	return der(tagSequence, paddingParameters(h, h), der(context2|constructed, derInt(h.Size())))
 }
 
 // paddingParameters is what PSS and OAEP parameters begin with. Values that are the default (SHA-1) are left out, as DER
