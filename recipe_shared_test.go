@@ -138,8 +138,7 @@ func TestExpiryReachesTheAuthor(t *testing.T) {
 	})
 }
 
-// TestConfirmedAndRefused: who confirmed a prescription is told when Recip-e refuses it later, and so is who held one that cannot be
-// sent at all.
+// TestConfirmedAndRefused: who confirmed a prescription is told when Recip-e refuses it later.
 func TestConfirmedAndRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sb, plain := scene(t)
