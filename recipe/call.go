@@ -100,64 +100,6 @@ type question[R protocol.Result] struct {
 	pin   string // only this address is asked
 	// to are the tokens of Recip-e, when they were looked up just now; nil = they are looked up.
 	to *etee.Found
-	// ahead is the param for the first of them, when it was begun beside something else; nil = it was not.
-	ahead *sealing
-}
-
-// sealing is a param that one goroutine seals for Recip-e while another one does what must be done before it is sent. It serves one
-// request: each has a key of its own for its answer.
-type sealing struct {
-	to    string // the key of the token that it is for
-	taken atomic.Bool
-	done  chan struct{}
-	param sealedParam
-	err   error
-	panic any // of the signer; who sends takes care of it
-}
-
-// sealedParam is a param with the key by which its answer is read.
-type sealedParam struct {
-	key    protocol.ResponseKey
-	sealed []byte
-}
-
-// sealAhead begins to seal the param of a question for the token that [ask] takes first.
-func sealAhead[R protocol.Result](c *client, q question[R], to etee.Found) *sealing {
-	to = c.preferred(to)
-	s := &sealing{to: to.Key(), done: make(chan struct{})}
-	go func() {
-		defer close(s.done)
-		defer func() { s.panic = recover() }()
-		s.param, s.err = sealParam(c, q, to)
-	}()
-	return s
-}
-
-// sealParam makes the param of a question and seals it.
-func sealParam[R protocol.Result](c *client, q question[R], to etee.Found) (sealedParam, error) {
-	key := protocol.NewResponseKey()
-	param, err := protocol.Encode(c.role, c.conf.Generation, q.param(protocol.Keyed{SymmKey: key}))
-	if err != nil {
-		return sealedParam{}, c.invalid(q.op.name, err)
-	}
-	// Of several tokens all known clients take the first (dossier 04 section 9.1).
-	sealed, err := c.p.Sealer.Seal(param, to.Tokens[0].Recipient)
-	if err != nil {
-		return sealedParam{}, c.local(q.op.name, fault.Local, err)
-	}
-	return sealedParam{key, sealed}, nil
-}
-
-// paramFor is the param of a question for a token: what was begun ahead, once, or a new one.
-func paramFor[R protocol.Result](c *client, q question[R], to etee.Found) (sealedParam, error) {
-	if s := q.ahead; s != nil && s.to == to.Key() && s.taken.CompareAndSwap(false, true) {
-		<-s.done
-		if s.panic != nil {
-			panic(s.panic)
-		}
-		return s.param, s.err
-	}
-	return sealParam(c, q, to)
 }
 
 // answered is a result with where it came from.
@@ -198,11 +140,17 @@ func ask[R protocol.Result](ctx context.Context, c *client, q question[R]) (*ans
 }
 
 func askFor[R protocol.Result](ctx context.Context, c *client, q question[R], to etee.Found) (*answered[R], error) {
-	param, err := paramFor(c, q, to)
+	key := protocol.NewResponseKey()
+	param, err := protocol.Encode(c.role, c.conf.Generation, q.param(protocol.Keyed{SymmKey: key}))
 	if err != nil {
-		return nil, err
+		return nil, c.invalid(q.op.name, err)
 	}
-	r := &protocol.Request{Operation: q.op.Operation, ID: messageID(), IssueInstant: time.Now(), ProgramID: c.conf.ProgramID, SecuredContent: param.sealed}
+	// Of several tokens all known clients take the first (dossier 04 section 9.1).
+	sealed, err := c.p.Sealer.Seal(param, to.Tokens[0].Recipient)
+	if err != nil {
+		return nil, c.local(q.op.name, fault.Local, err)
+	}
+	r := &protocol.Request{Operation: q.op.Operation, ID: messageID(), IssueInstant: time.Now(), ProgramID: c.conf.ProgramID, SecuredContent: sealed}
 	if q.clear != nil {
 		q.clear(r)
 	}
@@ -210,7 +158,7 @@ func askFor[R protocol.Result](ctx context.Context, c *client, q question[R], to
 	if err != nil {
 		return nil, c.invalid(q.op.name, err)
 	}
-	opened := opener[R]{q: &q, key: param.key, id: r.ID}
+	opened := opener[R]{q: &q, key: key, id: r.ID}
 	ans, err := c.p.Exchange.Do(ctx, &exchange.Call{
 		Op: q.op.name, Service: c.service, Action: q.op.SOAPAction(), Class: q.op.class, Body: body,
 		Security: c.p.Security, Correlate: opened.correlate, Notice: q.op.notice, Timeout: c.conf.Timeout,

@@ -286,7 +286,6 @@ func (c *creating) run(ctx context.Context) (_ *Created, again bool, _ error) {
 	if !c.put() {
 		return nil, false, c.p.ledger(opCreate, ctx.Err())
 	}
-	to.seal(c.p)
 	res, err := c.box.Do(l.with(ctx), it)
 	if errors.Is(err, outbox.ErrConflict) || errors.Is(err, errAnother) {
 		return nil, true, nil

@@ -33,24 +33,15 @@ type made struct {
 	to      *etee.Found
 	rec     *createRecord
 	payload []byte
-	param   *sealing // nil = not begun
 }
 
-// seal begins to seal the param, beside what is done until it can be sent. What cannot be sealed is said when it is to be sent.
-func (m *made) seal(p *Prescriber) {
-	if q, err := p.createQuestion(m.rec); err == nil {
-		m.param = sealAhead(p.client, q, *m.to)
-	}
-}
-
-// record reads a payload, and returns the param that was begun for it.
-func (m *made) record(payload []byte) (*createRecord, *sealing, error) {
+// record reads a payload.
+func (m *made) record(payload []byte) (*createRecord, error) {
 	if m != nil && bytes.Equal(payload, m.payload) {
 		rec := *m.rec
-		return &rec, m.param, nil
+		return &rec, nil
 	}
-	rec, err := decodeCreate(payload)
-	return rec, nil, err
+	return decodeCreate(payload)
 }
 
 func (m *made) recipients() *etee.Found {
@@ -108,7 +99,7 @@ func (c *creating) prepare(ctx context.Context, n int) (outbox.Item, *made, erro
 	}
 	return outbox.Item{
 		Kind: KindCreate, Key: lineOf(c.r.Reference), Ref: refOf(c.r.Reference, n), Expiry: outbox.At(end.Add(slack)), Payload: payload,
-	}, &made{to: to, rec: rec, payload: payload}, nil
+	}, &made{to, rec, payload}, nil
 }
 
 // makeReady does everything that can fail before sending: login, tokens, key, sealing, and a read when the service failed
@@ -232,7 +223,7 @@ type createHandler struct{ p *Prescriber }
 func (h createHandler) Send(ctx context.Context, it outbox.Item, at outbox.Attempt) (outbox.Answer, error) {
 	p := h.p
 	l, waited := liveOf(ctx)
-	rec, ahead, err := l.to.record(it.Payload)
+	rec, err := l.to.record(it.Payload)
 	if err != nil {
 		return nil, p.invalid(opCreate, err)
 	}
@@ -256,7 +247,7 @@ func (h createHandler) Send(ctx context.Context, it outbox.Item, at outbox.Attem
 	if err != nil {
 		return nil, p.invalid(opCreate, err)
 	}
-	q.to, q.ahead = l.to.recipients(), ahead
+	q.to = l.to.recipients()
 	if at.N > 1 { // the address that had answered the read did not take it
 		q.pin = ""
 	}

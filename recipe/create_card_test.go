@@ -29,7 +29,7 @@ func (c *card) Sign(r io.Reader, digest []byte, o crypto.SignerOpts) ([]byte, er
 	return nil, errCard
 }
 
-// sealing for Recip-e takes two signatures after those of the content, while the outbox takes the prescription in: what fails then
+// Sealing for Recip-e takes two signatures after those of the content, when the outbox has taken the prescription in: what fails then
 // was not sent, and is taken back.
 func TestCardTakenOut(t *testing.T) {
 	for name, c := range map[string]card{
