@@ -58,7 +58,7 @@ func (w *stopwatch) RoundTrip(r *http.Request) (*http.Response, error) {
 // While one processor makes the prescription ready, another one holds its document to schema and rules: the time on the clock is
 // shorter than the work. With -cpu 1 there is no other one, and the figure is that of the work.
 //
-// Bound: 1.15, see TestBounds. Measured on two virtual processors that others share: medians of 1.16 to 1.24, and 1.20 to 1.30 on one;
+// Bound: 1.15, see TestBounds. Measured on two virtual processors that others share: medians of 1.16 to 1.27, and 1.20 to 1.30 on one;
 // the least disturbed twentieth of either side gives 1.15 to 1.23 and 1.17 to 1.23. That is 0.75 ms beside a floor of 4.9 ms: document
 // and ledger 0.23, both seals 0.09, outbox before and after sending 0.11, message and its signature, answer, the rest 0.32. Work of
 // 0.1 ms given to the other processor is not taken up there before it is needed.
