@@ -34,15 +34,15 @@ type document struct {
 type verdict struct {
 	broken context.Context // over as soon as they do
 	said   chan struct{}
-	err    *error
+	ended  *ending[error]
 }
 
 func judge(check func() error) verdict {
 	ctx, cancel := context.WithCancel(context.Background())
-	v := verdict{ctx, make(chan struct{}), new(error)}
+	v := verdict{ctx, make(chan struct{}), new(ending[error])}
 	go func() {
 		defer close(v.said)
-		if *v.err = check(); *v.err != nil {
+		if *v.ended = caught(check); v.ended.v != nil || v.ended.panic != nil {
 			cancel()
 		}
 	}()
@@ -55,7 +55,10 @@ func (v verdict) wait() error {
 		return nil
 	}
 	<-v.said
-	return *v.err
+	if v.ended.panic != nil {
+		panic(v.ended.panic)
+	}
+	return v.ended.v
 }
 
 // follow is a context that ends with ctx, or when the rules say something: then nobody needs any more what is asked for under it.
