@@ -451,7 +451,13 @@ func (b *Box) write(ctx context.Context, r *record, g Guard, answer []byte) erro
 	if h := b.cfg.kinds[r.Kind]; r.State == Done || r.State == Cancelled {
 		g.Drop = h == nil || !h.policy.KeepPayload
 	}
-	return b.store.Swap(ctx, e, g)
+	if err := b.store.Swap(ctx, e, g); err != nil {
+		return err
+	}
+	if e.Answer != nil {
+		r.Answer = e.Answer // it is on disk now, and does not change: nobody needs to read it back
+	}
+	return nil
 }
 
 func (b *Box) tell(r *record, from State) {

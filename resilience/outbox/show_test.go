@@ -60,7 +60,7 @@ func TestReadsOfAStore(t *testing.T) {
 			}
 			return nil
 		}, 1, 0},
-		{"do", func() error { _, err := b.Do(ctx, item("r2")); return err }, 1, 1}, // the answer, as it is on disk
+		{"do", func() error { _, err := b.Do(ctx, item("r2")); return err }, 1, 0}, // what was stored is not read back
 		{"result", func() error { _, err := b.Result(ctx, b.ID("k", "r2")); return err }, 0, 1},
 	} {
 		store.loads, store.heads = 0, 0
