@@ -91,7 +91,6 @@ func TestEveryFailureIsTold(t *testing.T) {
 		file, err := who.Keystore("password")
 		own.Identity, own.Recipe = storeOf(t, file, err), &ehealth.Recipe{}
 		own.Caller = insurability.Caller{SSIN: who.SSIN, Name: who.Name()}
-		pat := open(t, own)
 		for _, p := range []*ehealth.Platform{d, ph} { // logged in while it was possible
 			if _, err := p.Tokens.Token(t.Context()); err != nil {
 				t.Fatal(err)
@@ -100,6 +99,7 @@ func TestEveryFailureIsTold(t *testing.T) {
 		for _, service := range everywhere {
 			inject(t, sb, service+" 0 to_end refuse -")
 		}
+		pat := open(t, own) // never logged in
 		began := time.Now()
 		for round := range 2 { // the second one finds breakers open
 			for name, call := range failing(sb, d, ph, pat) {

@@ -122,7 +122,7 @@ func (c *incidentCase) replay(t *testing.T) {
 	if !ok {
 		t.Fatal("no such incident")
 	}
-	counters, users := 2, 12
+	counters, users := 4, 12
 	time.Sleep(time.Until(script.T0.Add(-baseline - normalSpan - stsSpan - time.Minute)))
 	h := newHouse(t, script.T0, sandbox.Config{Seed: 18, Patients: 100, Scale: c.scale})
 	defer h.close()

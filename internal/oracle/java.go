@@ -115,12 +115,17 @@ type driver struct {
 	cmd    *exec.Cmd
 	in     io.WriteCloser
 	out    *bufio.Reader
-	stderr bytes.Buffer
+	stderr *os.File // no buffer: that would take a goroutine for as long as the process lives
 }
 
 func startDriver(vm, dir string) (*driver, error) {
-	d := &driver{cmd: exec.Command(vm, append(slices.Clone(vmFlags), "-cp", dir, "Judge")...)}
-	d.cmd.Stderr = &d.stderr
+	stderr, err := os.CreateTemp("", "ehealth-judge-stderr-")
+	if err != nil {
+		return nil, err
+	}
+	_ = os.Remove(stderr.Name()) // it goes with the process, where a file that is open can be removed
+	d := &driver{cmd: exec.Command(vm, append(slices.Clone(vmFlags), "-cp", dir, "Judge")...), stderr: stderr}
+	d.cmd.Stderr = stderr
 	in, err := d.cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -159,7 +164,15 @@ func (d *driver) ask(command string, requests [][][]byte) ([][][]byte, error) {
 	}
 	_ = d.cmd.Process.Kill() // it may have ended by itself
 	ended := d.cmd.Wait()
-	return nil, fmt.Errorf("%w; %v: %s", err, ended, strings.TrimSpace(d.stderr.String()))
+	return nil, fmt.Errorf("%w; %v: %s", err, ended, d.complaint())
+}
+
+// complaint is what it wrote before it ended.
+func (d *driver) complaint() []byte {
+	defer d.stderr.Close()
+	b := make([]byte, 4096)
+	n, _ := d.stderr.ReadAt(b, 0) // what cannot be read is not worth another error
+	return bytes.TrimSpace(b[:n])
 }
 
 func appendField(b, f []byte) []byte {
