@@ -43,7 +43,11 @@ func (l Limits) withDefaults() Limits {
 // shares doc, which must not be modified afterwards. Errors are *SyntaxError.
 func Parse(doc []byte, lim Limits) (*Node, error) {
 	p := idle.Get().(*parser) //nolint:forcetypeassert // nothing else is in there
-	defer p.rest()
+	defer func() {
+		if p.rest() {
+			idle.Put(p)
+		}
+	}()
 	p.s, p.lim = unsafe.String(unsafe.SliceData(doc), len(doc)), lim.withDefaults()
 	root, err := p.document()
 	if err != nil {
@@ -68,10 +72,10 @@ const (
 	keptText  = 16 << 10
 )
 
-// rest makes p forget the document, and keeps p when it is small. Of the tree it keeps nothing that can be changed.
-func (p *parser) rest() {
+// rest makes p forget the document and reports whether it is small enough to be kept. Of the tree it keeps nothing that can be changed.
+func (p *parser) rest() bool {
 	if p.interned()+len(p.bindings) > keptNames || cap(p.open) > keptDepth || cap(p.tag) > keptDepth || cap(p.undo) > keptDepth || cap(p.buf) > keptText {
-		return
+		return false
 	}
 	clear(p.open[:cap(p.open)])
 	clear(p.tag[:cap(p.tag)])
@@ -80,7 +84,7 @@ func (p *parser) rest() {
 	p.s, p.pos, p.lim, p.count, p.seen = "", 0, Limits{}, 0, nil
 	p.nodes, p.extras, p.attrs, p.ns = slab[Node]{}, slab[extra]{}, slab[Attr]{}, slab[Namespace]{}
 	p.open, p.tag, p.buf = p.open[:0], p.tag[:0], p.buf[:0]
-	idle.Put(p)
+	return true
 }
 
 // parser walks over the document once. Errors travel as *SyntaxError.
