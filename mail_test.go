@@ -233,6 +233,9 @@ func TestMailRefused(t *testing.T) {
 
 // TestMailConfig: what the configuration says, and what follows from it.
 func TestMailConfig(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long under the race detector, and says nothing there: run without -short")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		sb, plain := scene(t)
 		p := open(t, mailing(t, sb, plain, 0))

@@ -196,6 +196,9 @@ func TestOutboxWithoutLogin(t *testing.T) {
 
 // TestOutboxExpires: too late is told with the day that was missed.
 func TestOutboxExpires(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long under the race detector, and says nothing there: run without -short")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		sb, plain := scene(t)
 		cfg, events := queueing(t, plain)

@@ -15,6 +15,9 @@ import (
 // TestUnreadablePrescriptions: a list in which the caller may not read some prescriptions is not an outage of the login, and costs
 // neither tokens nor a second question for each.
 func TestUnreadablePrescriptions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long under the race detector, and says nothing there: run without -short")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		sb, plain := scene(t)
 		d := open(t, prescribing(t, sb, plain))

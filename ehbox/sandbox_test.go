@@ -250,6 +250,9 @@ func TestNewsUpdate(t *testing.T) {
 // T11 and SYN-LOSTACK-EHBOX, and the ways in which the connector executed a letter twice (dossier 12, scenarios 4 and 12):
 // each letter is in the recipient's box exactly once.
 func TestEachLetterOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long under the race detector, and says nothing there: run without -short")
+	}
 	for name, row := range map[string]string{
 		"lost answer, once":   "ehbox-pub 0 to_end lost_ack p=1 max=1",
 		"lost answer, always": "ehbox-pub 0 600 lost_ack p=1",
@@ -344,6 +347,9 @@ func TestPoisonInTheBox(t *testing.T) {
 
 // Whatever is odd about the answers, mail goes (dossier 03 sections 3.2 and 14, number 10).
 func TestOddPlatform(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long under the race detector, and says nothing there: run without -short")
+	}
 	for name, odd := range map[string]sandbox.MailBehaviour{
 		"bare Content-IDs": {BareContentIDs: true}, "no content info": {NoContentInfo: true}, "unknown quality": {ForeignQuality: true},
 		"unknown elements": {ExtraElements: true}, "base64 twice": {DoubleBase64: true},

@@ -43,6 +43,9 @@ var peaks = map[string]struct {
 
 // TestPeakMemory runs each in a process of its own, which tells its largest resident set (VmHWM of proc(5)).
 func TestPeakMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long under the race detector, and says nothing there: run without -short")
+	}
 	if what := os.Getenv(peakVariable); what != "" {
 		peaks[what].do(t)
 		b, err := os.ReadFile("/proc/self/status")

@@ -632,6 +632,9 @@ func TestMemberDataPrints(t *testing.T) {
 
 // An answer survives a store without loss.
 func TestMemberDataStored(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long under the race detector, and says nothing there: run without -short")
+	}
 	req := memberRequest(t, doctor, MemberDataQuery{Patient: ssinInsured, Facets: sampleFacets})
 	for _, name := range []string{"memberdata-inner-response-success.xml", "memberdata-inner-response-partial.xml"} {
 		r := memberResponse(t, name, nil)

@@ -13,6 +13,9 @@ import (
 
 // TestMailRefused: what is wrong with a request is said by a fault, and nothing is published.
 func TestMailRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long under the race detector, and says nothing there: run without -short")
+	}
 	w := newMailWorld(t, mailAtOnce)
 	to := w.reader.Mailbox()
 	dest := func(id, typ, sub, quality string) []string {

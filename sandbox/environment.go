@@ -222,8 +222,11 @@ func (h *certified) Keystore(password string) ([]byte, error) {
 	for _, c := range creds {
 		entries = append(entries, p12.Entry{Alias: c.Alias, Key: c.Key, Certificate: c.Certificate, Chain: c.Chain})
 	}
-	return p12.Encode(entries, password)
+	return p12.Encode(entries, password, p12.Iterations(keystoreRounds))
 }
+
+// keystoreRounds are OpenSSL's default: what is made up need not withstand more, and tests open many.
+const keystoreRounds = 2048
 
 func (h *certified) path() string { return peopleDir + "/" + h.stem + ".p12" }
 

@@ -15,6 +15,9 @@ import (
 )
 
 func TestWriteEnvironment(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long under the race detector, and says nothing there: run without -short")
+	}
 	s := echo(t, Config{Listen: "127.0.0.1:0", Patients: 3})
 	dir := filepath.Join(t.TempDir(), "env")
 	for range 2 { // the second time over the first

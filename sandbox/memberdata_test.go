@@ -226,6 +226,9 @@ func TestMemberDataAnswers(t *testing.T) {
 
 // TestMemberDataRefusals goes through the detail codes of dossier 05 3.6 that a question can bring about.
 func TestMemberDataRefusals(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long under the race detector, and says nothing there: run without -short")
+	}
 	w := newWorld(t)
 	p, tk := w.doctorToken(0)
 	colleague, _ := w.person(identity.Doctor, 1)

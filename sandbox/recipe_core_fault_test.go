@@ -105,6 +105,9 @@ func (w *rxWorld) rxInject(rows ...string) {
 
 // TestRecipeOutcomes: what a prescriber sees of the engine's faults, and what was done all the same.
 func TestRecipeOutcomes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long under the race detector, and says nothing there: run without -short")
+	}
 	for _, tc := range []struct {
 		row     string
 		host    int

@@ -52,6 +52,9 @@ func (w *rxWorld) rxDo(line, rid string) string {
 // TestRecipeStates: after some steps by doctors and pharmacies the next one is accepted or refused, and a refusal tells where
 // the prescription is and who put it there.
 func TestRecipeStates(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long under the race detector, and says nothing there: run without -short")
+	}
 	w := newRxWorld(t)
 	const (
 		get      = "p1 getPrescriptionForExecutor"

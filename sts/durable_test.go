@@ -222,6 +222,9 @@ func TestDurableKept(t *testing.T) {
 // TestDurablePause: without a token callers get the error at once while the pause grows, whoever
 // asks how often; a person may ask in between, once a second.
 func TestDurablePause(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long under the race detector, and says nothing there: run without -short")
+	}
 	src := &issuer{life: time.Hour, fails: failure(fault.Timeout), takes: time.Millisecond}
 	durable(t, src, nil, func(t *testing.T, d *DurableSource, j *journal) {
 		for end := time.Now().Add(8 * time.Hour); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {

@@ -59,9 +59,13 @@ func Shared(t testing.TB, elem ...string) string {
 }
 
 // Tool returns the path of a program. When it is not installed, the test is
-// skipped, or fails with CI=true.
+// skipped, or fails with CI=true. With -short the test is skipped: a judge costs
+// a process, and what it says does not depend on who runs at the same time.
 func Tool(t testing.TB, name string) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("oracle: no judges with -short")
+	}
 	path, err := exec.LookPath(name)
 	if err != nil {
 		absent(t, name+" is not installed")

@@ -222,6 +222,9 @@ func checkCall(t *rapid.T, r *bcp.Router, m *routeModel) {
 // TestDirectoryModel offers good and bad lists in any order: what is in force, in memory and after a restart, is always the
 // newest good one.
 func TestDirectoryModel(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long under the race detector, and says nothing there: run without -short")
+	}
 	p := world()
 	other := issue(&p.issuing, name("C=BE|O=Federal Government|OU=X|CN=X"), kind{})
 	base := time.Now().Add(-time.Hour).Truncate(time.Second)

@@ -227,6 +227,9 @@ func (b *simpleBreaker) record(ok bool) {
 // TestFlapping is figure 14 of dossier 08 section 4: an address that is up and down every 20 s (and every 60 s, SYN-FLAP)
 // makes at most six switches in any hour, and at most 10 % of the time calls go to it first while it is down.
 func TestFlapping(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long under the race detector, and says nothing there: run without -short")
+	}
 	for _, period := range []time.Duration{20 * time.Second, 60 * time.Second, 5 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
 			b := &simpleBreaker{}

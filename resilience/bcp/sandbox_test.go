@@ -146,6 +146,9 @@ var toDirect = sandbox.ListState{Set: []sandbox.ListEntry{{Service: "genins", Or
 // TestAttacks: whatever is wrong with a list, nothing changes in memory or on disk and one event tells it; a restart starts
 // from the last good list; the next good list is obeyed.
 func TestAttacks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long under the race detector, and says nothing there: run without -short")
+	}
 	for _, c := range []struct {
 		defect sandbox.Defect
 		want   error

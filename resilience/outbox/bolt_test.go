@@ -432,6 +432,9 @@ func TestMigration(t *testing.T) {
 }
 
 func TestCompactionOnStart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long under the race detector, and says nothing there: run without -short")
+	}
 	path := dbPath(t)
 	p := &platform{}
 	b := boltBox(t, path, p, outbox.NewKeys(testKey('a')))

@@ -43,6 +43,9 @@ func (n *notMine) Resolve(context.Context, outbox.Item, outbox.Attempt) (outbox.
 
 // What is left to another one waits as long as the backoff allows, and is not given up for weeks, however often it is looked at.
 func TestLeftToAnother(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long under the race detector, and says nothing there: run without -short")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		n := &notMine{}
 		b, err := outbox.Open(t.Context(), outboxtest.NewMemory(), outbox.NewKeys(testKey('a')), outbox.Handle("x", n, outbox.Policy{Class: resilience.ResolvableWrite}), outbox.WithPace(-1, -1, -1))

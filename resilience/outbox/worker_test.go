@@ -488,6 +488,9 @@ func TestPeople(t *testing.T) {
 }
 
 func TestLedgerIsKeptForAMonth(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long under the race detector, and says nothing there: run without -short")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		p := &platform{}
 		b := openBox(t, outboxtest.NewMemory(), p, resolvable)
