@@ -168,7 +168,7 @@ func (c *canon) enter(n *xmltree.Node, apex bool) {
 	case xmltree.Element:
 		c.startTag(n, apex)
 	case xmltree.Text:
-		c.escaped(n.Data(), &textEscapes)
+		c.text(n.Data())
 	case xmltree.Comment:
 		if c.Comments {
 			c.put("<!--")

@@ -1,5 +1,10 @@
 package c14n
 
+import (
+	"strings"
+	"unsafe"
+)
+
 // escapes are the bytes for which a reference stands, and the references; "" = itself. The first table is what every byte is
 // looked up in.
 type escapes struct {
@@ -36,6 +41,27 @@ func (c *canon) value(s string) {
 	c.put(`"`)
 }
 
+// text puts character data.
+func (c *canon) text(s string) {
+	switch {
+	case len(s) < longText || !plain(s):
+		c.escaped(s, &textEscapes)
+	case c.w != nil && len(s) >= flushAt: // it need not be gathered
+		c.flush()
+		c.pass(unsafe.Slice(unsafe.StringData(s), len(s)))
+	default:
+		c.put(s)
+	}
+}
+
+// longText is from where on looking for one byte after the other is faster than looking at each byte.
+const longText = 64
+
+// plain reports whether s is character data that needs no reference.
+func plain(s string) bool {
+	return strings.IndexByte(s, '&') < 0 && strings.IndexByte(s, '<') < 0 && strings.IndexByte(s, '>') < 0 && strings.IndexByte(s, '\r') < 0
+}
+
 func (c *canon) escaped(s string, e *escapes) {
 	run := 0
 	for i := range len(s) {
@@ -62,14 +88,22 @@ func (c *canon) bound() {
 }
 
 func (c *canon) flush() {
-	if c.err != nil || c.w == nil {
+	if c.w == nil {
 		return
 	}
-	c.left -= len(c.out)
+	c.pass(c.out)
+	c.out = c.out[:0]
+}
+
+// pass writes b, which stays as it is.
+func (c *canon) pass(b []byte) {
+	if c.err != nil {
+		return
+	}
+	c.left -= len(b)
 	if c.left < 0 {
 		c.err = ErrTooLarge
 		return
 	}
-	_, c.err = c.w.Write(c.out)
-	c.out = c.out[:0]
+	_, c.err = c.w.Write(b)
 }

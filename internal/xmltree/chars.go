@@ -1,6 +1,9 @@
 package xmltree
 
-import "unicode/utf8"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // Classes of ASCII bytes, one bit each.
 const (
@@ -91,23 +94,49 @@ func isChar(r rune) bool {
 // XML character in UTF-8, or -1.
 func badChar(s string) int {
 	for i := 0; i < len(s); {
-		c := s[i]
-		if c-0x20 < 0x60 { // 0x20..0x7F, the common case
-			i++
-			continue
+		for len(s)-i >= 8 && isPlain(s[i:i+8]) {
+			i += 8
 		}
-		if c < 0x20 {
-			if class[c]&cSpace == 0 {
+		for end := min(i+8, len(s)); i < end; {
+			c := s[i]
+			if c-0x20 < 0x60 { // 0x20..0x7F, the common case
+				i++
+				continue
+			}
+			if c < 0x20 {
+				if class[c]&cSpace == 0 {
+					return i
+				}
+				i++
+				continue
+			}
+			r, size := utf8.DecodeRuneInString(s[i:])
+			if r == utf8.RuneError && size <= 1 || !isChar(r) {
 				return i
 			}
-			i++
-			continue
+			i += size
 		}
-		r, size := utf8.DecodeRuneInString(s[i:])
-		if r == utf8.RuneError && size <= 1 || !isChar(r) {
-			return i
-		}
-		i += size
 	}
 	return -1
+}
+
+// isPlain reports whether the first eight bytes of s are all within 0x20..0x7F. They are tested in one word: a byte below 0x80
+// reaches 0x80 by adding 0x60 when it is at least 0x20, and the only bytes that carry into the next one are themselves refused.
+func isPlain(s string) bool {
+	_ = s[7]
+	w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	const high = 0x8080808080808080
+	return (w+0x6060606060606060)&^w&high == high
+}
+
+// lacks reports whether none of the bytes stands in s. Looking for one byte after the other is many times as fast as looking at
+// each byte of s.
+func lacks(s, bytes string) bool {
+	for i := range len(bytes) {
+		if strings.IndexByte(s, bytes[i]) >= 0 {
+			return false
+		}
+	}
+	return true
 }

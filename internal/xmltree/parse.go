@@ -191,7 +191,7 @@ func (p *parser) tree() (*Node, *SyntaxError) {
 		switch {
 		case p.pos == len(p.s):
 			err = p.syntax("unclosed element")
-		case p.s[p.pos] != '<', p.at("<![CDATA["):
+		case p.s[p.pos] != '<', p.at(openCDATA):
 			err = p.text()
 		case p.at("</"):
 			err = p.endTag()

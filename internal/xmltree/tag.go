@@ -101,15 +101,12 @@ func (p *parser) equals() *SyntaxError {
 
 // rawName reads a qualified name and returns its interned form.
 func (p *parser) rawName() (*rawName, *SyntaxError) {
-	start := p.pos
-	for p.pos < len(p.s) {
-		c := p.s[p.pos]
-		if class[c]&cName == 0 && c != ':' && c < 0x80 {
-			break
-		}
-		p.pos++
+	start, end := p.pos, p.pos
+	for end < len(p.s) && (class[p.s[end]]&cName != 0 || p.s[end] == ':' || p.s[end] >= 0x80) {
+		end++
 	}
-	s := p.s[start:p.pos]
+	p.pos = end
+	s := p.s[start:end]
 	if r := p.raws[s]; r != nil {
 		return r, nil
 	}

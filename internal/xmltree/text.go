@@ -5,11 +5,26 @@ import (
 	"unicode/utf8"
 )
 
-const unclosedComment = "unclosed comment"
+const (
+	unclosedComment = "unclosed comment"
+	openCDATA       = "<![CDATA["
+)
 
 // text reads character data, references and CDATA sections up to other markup,
 // as one Text node.
 func (p *parser) text() *SyntaxError {
+	if end := strings.IndexByte(p.s[p.pos:], '<'); end > 0 && lacks(p.s[p.pos:p.pos+end], "&\r]") {
+		data := p.s[p.pos : p.pos+end]
+		if p.pos += end; !p.at(openCDATA) {
+			return p.addText(data)
+		}
+		p.pos -= end
+	}
+	return p.mixedText()
+}
+
+// mixedText is text for what is more than one plain run.
+func (p *parser) mixedText() *SyntaxError {
 	start, plain := p.pos, true
 	p.buf = p.buf[:0]
 	run := p.pos // start of what is not yet in buf
@@ -26,7 +41,7 @@ func (p *parser) text() *SyntaxError {
 			p.pos++
 			continue
 		}
-		if c == '<' && !p.at("<![CDATA[") {
+		if c == '<' && !p.at(openCDATA) {
 			break
 		}
 		plain = false
@@ -44,6 +59,10 @@ func (p *parser) text() *SyntaxError {
 	if data == "" { // only an empty CDATA section
 		return nil
 	}
+	return p.addText(data)
+}
+
+func (p *parser) addText(data string) *SyntaxError {
 	n, err := p.node(Text)
 	if err != nil {
 		return err
@@ -62,7 +81,7 @@ func (p *parser) textSpecial(c byte) *SyntaxError {
 		p.buf = append(p.buf, '\n')
 		return nil
 	}
-	p.pos += len("<![CDATA[")
+	p.pos += len(openCDATA)
 	end := strings.Index(p.s[p.pos:], "]]>")
 	if end < 0 {
 		return p.syntax("unclosed CDATA section")
