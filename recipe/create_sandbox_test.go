@@ -112,6 +112,12 @@ func linkTo(t *testing.T, sb *sandbox.Sandbox, owner, who holder, client *http.C
 	if who != owner { // deriving the keys of a key store takes long
 		_, person = load(t, who)
 	}
+	return linkWith(t, sb, keys, auth, person, client, as, instead)
+}
+
+// linkWith signs with auth, and logs in as person.
+func linkWith(t *testing.T, sb *sandbox.Sandbox, keys *keystore.Store, auth, person keystore.Credential, client *http.Client, as sts.Identity, instead map[string]string) (recipe.Platform, *resilience.Engine) {
+	t.Helper()
 	dir := resilience.Static{}
 	for id, eps := range sb.Services() {
 		for _, e := range eps {

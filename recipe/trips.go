@@ -2,9 +2,10 @@ package recipe
 
 import (
 	"context"
-	"net/http/httptrace"
 	"slices"
 	"sync"
+
+	"github.com/ehealth-continuity/ehealth/internal/exchange"
 )
 
 // What a request was for, in [Created.Trips].
@@ -44,9 +45,9 @@ func (t *trips) names() []string {
 
 // follow notes every request that leaves under the context; also one that others wait for too.
 func (t *trips) follow(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() {
+	return exchange.WithSent(ctx, func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		t.list = append(t.list, t.name)
-	}})
+	})
 }

@@ -147,7 +147,9 @@ func (x *Exchanger) correlate(_ context.Context, m *message) *failure {
 func (x *Exchanger) post(ctx context.Context, url string, c *Call, out *outgoing) (reply, fault.Stage, error) {
 	p := &progress{}
 	p.reach(fault.Dialing)
-	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, p.trace()), http.MethodPost, url, nil)
+	trace := p.trace()
+	trace.WroteHeaders, _ = ctx.Value(sentKey{}).(func())
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodPost, url, nil)
 	if err != nil {
 		return reply{}, fault.Dialing, err
 	}
@@ -168,6 +170,14 @@ func (x *Exchanger) post(ctx context.Context, url string, c *Call, out *outgoing
 		x.skew.Store(int64(skew))
 	}
 	return x.read(resp, c)
+}
+
+type sentKey struct{}
+
+// WithSent has f called for each request that leaves under ctx: its headers have been handed to a connection. It takes the place of
+// such a function that was there.
+func WithSent(ctx context.Context, f func()) context.Context {
+	return context.WithValue(ctx, sentKey{}, f)
 }
 
 // progress follows one POST through the HTTP stack.
