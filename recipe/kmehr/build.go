@@ -2,6 +2,7 @@ package kmehr
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ehealth-continuity/ehealth/internal/xmltree"
@@ -30,13 +31,16 @@ const (
 
 type builder struct {
 	*xmltree.Writer
-	p    *Prescription
-	item *Item // the one being written
+	p          *Prescription
+	day, clock string // of p.Created
+	item       *Item  // the one being written
+	number     string // of item
 }
 
 // build writes the document, child after child in the order of the schema, with what was read and has no field in between.
 func build(p *Prescription) ([]byte, error) {
 	b := &builder{Writer: xmltree.NewWriter(), p: p}
+	b.day, b.clock, _ = strings.Cut(p.Created.Format(time.DateTime), " ")
 	b.Start("", "kmehrmessage")
 	b.NS("", Namespace)
 	b.header()
@@ -45,34 +49,57 @@ func build(p *Prescription) ([]byte, error) {
 	return b.Bytes()
 }
 
-// parts are the children of one element by name.
-type parts map[string]func()
+// layout is how the children of an element come in the order of the schema.
+type layout struct {
+	name string
+	kids []kid
+}
+
+// kid is one of them; write is nil when no field is about it.
+type kid struct {
+	name  string
+	write func(*builder)
+}
+
+func layOut(name, typ string, writers map[string]func(*builder)) *layout {
+	l := &layout{name: name}
+	for _, child := range schema[typ].order {
+		l.kids = append(l.kids, kid{child, writers[child]})
+	}
+	return l
+}
 
 // container writes an element whose children come in schema order: those of the fields, and those that were read.
-func (b *builder) container(name, typ string, children parts, extra []Element) {
-	b.Start("", name)
-	for _, child := range schema[typ].order {
-		var kept []Element
-		for _, e := range extra {
-			if e.under == name && e.name == child {
-				kept = append(kept, e)
-			}
-		}
-		write := children[child]
-		if write != nil && (len(kept) == 0 || b.changed(name, child, kept[0])) {
-			write()
-			continue
-		}
-		for _, e := range kept {
-			b.Raw([]byte(e.xml.Reveal()))
-		}
+func (b *builder) container(l *layout, extra []Element) {
+	b.Start("", l.name)
+	for k := range l.kids {
+		b.child(l.name, &l.kids[k], extra)
 	}
 	b.End()
 }
 
+// child writes what its field says, unless that is what was read: then the elements as they were.
+func (b *builder) child(under string, c *kid, extra []Element) {
+	first := true
+	for k := range extra {
+		e := &extra[k]
+		if e.under != under || e.name != c.name {
+			continue
+		}
+		if first && c.write != nil && b.changed(under, c, e) {
+			break
+		}
+		first = false
+		b.Raw([]byte(e.xml.Reveal()))
+	}
+	if first && c.write != nil {
+		c.write(b)
+	}
+}
+
 // changed tells that a field says something else than when the element was read.
-func (b *builder) changed(name, child string, e Element) bool {
-	return name != "item" || Hide(renderChild(b.p, b.item, child)) != e.was
+func (b *builder) changed(under string, c *kid, e *Element) bool {
+	return under != "item" || Hide(render(b.p, b.item, c.write)) != e.was
 }
 
 func (b *builder) code(name, system, version, value string) {
@@ -113,20 +140,20 @@ func (b *builder) optional(name, value string) {
 	}
 }
 
-func (b *builder) date() { b.Leaf("", "date", b.p.Created.Format(time.DateOnly)) }
-func (b *builder) time() { b.Leaf("", "time", b.p.Created.Format(time.TimeOnly)) }
+func (b *builder) date() { b.Leaf("", "date", b.day) }
+func (b *builder) time() { b.Leaf("", "time", b.clock) }
 
-func (b *builder) header() {
-	b.container("header", "header", parts{
-		"standard":       func() { b.wrapped("standard", "CD-STANDARD", StandardVersion, Standard) },
-		"id":             b.headerIDs,
-		"date":           b.date,
-		"time":           b.time,
-		"sender":         b.sender,
-		"recipient":      b.recipient,
-		"externalsource": b.source,
-	}, b.p.Extra)
-}
+var headerLayout = layOut("header", "header", map[string]func(*builder){
+	"standard":       func(b *builder) { b.wrapped("standard", "CD-STANDARD", StandardVersion, Standard) },
+	"id":             (*builder).headerIDs,
+	"date":           (*builder).date,
+	"time":           (*builder).time,
+	"sender":         (*builder).sender,
+	"recipient":      (*builder).recipient,
+	"externalsource": (*builder).source,
+})
+
+func (b *builder) header() { b.container(headerLayout, b.p.Extra) }
 
 func (b *builder) headerIDs() {
 	b.id("ID-KMEHR", b.p.ID.Reveal())
@@ -197,28 +224,27 @@ func (b *builder) source() {
 	b.End()
 }
 
-func (b *builder) folder() {
-	b.container("folder", "folder", parts{
-		"id":          func() { b.id("ID-KMEHR", "1") },
-		"patient":     b.patient,
-		"transaction": b.transaction,
-	}, b.p.Extra)
-}
+var folderLayout = layOut("folder", "folder", map[string]func(*builder){
+	"id":          func(b *builder) { b.id("ID-KMEHR", "1") },
+	"patient":     (*builder).patient,
+	"transaction": (*builder).transaction,
+})
 
-func (b *builder) patient() {
-	p := b.p.Patient
-	b.container("patient", "person", parts{
-		"id":         func() { b.id("ID-PATIENT", p.SSIN.Reveal()) },
-		"firstname":  func() { b.Leaf("", "firstname", p.FirstName.Reveal()) },
-		"familyname": func() { b.Leaf("", "familyname", p.FamilyName.Reveal()) },
-		"birthdate": func() {
-			b.Start("", "birthdate")
-			b.Leaf("", dayElement(p.Birth), p.Birth.Reveal())
-			b.End()
-		},
-		"sex": func() { b.wrapped("sex", "CD-SEX", svSex, string(p.Sex)) },
-	}, b.p.Extra)
-}
+func (b *builder) folder() { b.container(folderLayout, b.p.Extra) }
+
+var patientLayout = layOut("patient", "person", map[string]func(*builder){
+	"id":         func(b *builder) { b.id("ID-PATIENT", b.p.Patient.SSIN.Reveal()) },
+	"firstname":  func(b *builder) { b.Leaf("", "firstname", b.p.Patient.FirstName.Reveal()) },
+	"familyname": func(b *builder) { b.Leaf("", "familyname", b.p.Patient.FamilyName.Reveal()) },
+	"birthdate": func(b *builder) {
+		b.Start("", "birthdate")
+		b.Leaf("", dayElement(b.p.Patient.Birth), b.p.Patient.Birth.Reveal())
+		b.End()
+	},
+	"sex": func(b *builder) { b.wrapped("sex", "CD-SEX", svSex, string(b.p.Patient.Sex)) },
+})
+
+func (b *builder) patient() { b.container(patientLayout, b.p.Extra) }
 
 // dayElement is the name under which a day of that precision is written.
 func dayElement(d Day) string {
@@ -231,20 +257,20 @@ func dayElement(d Day) string {
 	return "date"
 }
 
-func (b *builder) transaction() {
-	b.container("transaction", "transaction", parts{
-		"id":     func() { b.id("ID-KMEHR", "1") },
-		"cd":     func() { b.cd("CD-TRANSACTION", svTransaction, "pharmaceuticalprescription") },
-		"date":   b.date,
-		"time":   b.time,
-		"author": b.author,
+var transactionLayout = layOut("transaction", "transaction", map[string]func(*builder){
+	"id":     func(b *builder) { b.id("ID-KMEHR", "1") },
+	"cd":     func(b *builder) { b.cd("CD-TRANSACTION", svTransaction, "pharmaceuticalprescription") },
+	"date":   (*builder).date,
+	"time":   (*builder).time,
+	"author": (*builder).author,
 
-		"iscomplete":     func() { b.Leaf("", "iscomplete", "true") },
-		"isvalidated":    func() { b.Leaf("", "isvalidated", "true") },
-		"expirationdate": func() { b.Leaf("", "expirationdate", b.p.Expires.Reveal()) },
-		"heading":        b.heading,
-	}, b.p.Extra)
-}
+	"iscomplete":     func(b *builder) { b.Leaf("", "iscomplete", "true") },
+	"isvalidated":    func(b *builder) { b.Leaf("", "isvalidated", "true") },
+	"expirationdate": func(b *builder) { b.Leaf("", "expirationdate", b.p.Expires.Reveal()) },
+	"heading":        (*builder).heading,
+})
+
+func (b *builder) transaction() { b.container(transactionLayout, b.p.Extra) }
 
 func (b *builder) author() {
 	a := b.p.Author
@@ -270,8 +296,8 @@ func (b *builder) heading() {
 	b.id("ID-KMEHR", "1")
 	b.cd("CD-HEADING", svHeading, "prescription")
 	for k := range b.p.Items {
-		b.item = &b.p.Items[k]
-		b.container("item", "item", b.itemParts(strconv.Itoa(k+1), b.item), b.item.Extra)
+		b.item, b.number = &b.p.Items[k], strconv.Itoa(k+1)
+		b.container(itemLayout, b.item.Extra)
 	}
 	b.End()
 }

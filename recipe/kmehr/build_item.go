@@ -6,39 +6,39 @@ import (
 	"github.com/ehealth-continuity/ehealth/internal/xmltree"
 )
 
-// itemParts are the children of an item that have a field.
-func (b *builder) itemParts(number string, i *Item) parts {
-	return parts{
-		"id":          func() { b.id("ID-KMEHR", number) },
-		"cd":          func() { b.cd("CD-ITEM", svItem, "medication") },
-		"content":     func() { b.contents(i) },
-		"text":        func() { b.notes(i.Notes) },
-		"beginmoment": func() { b.begin(i.Begin) },
-		"endmoment":   func() { b.moment("endmoment", i.End) },
-		"lifecycle":   func() { b.wrapped("lifecycle", "CD-LIFECYCLE", svLifecycle, "prescribed") },
-		"temporality": func() { b.wrapped("temporality", "CD-TEMPORALITY", "1.0", string(i.Temporality)) },
-		"quantity":    func() { b.quantity(i.Quantity) },
-		"frequency":   func() { b.frequency(i.Periodicity) },
-		"dayperiod":   func() { b.dayPeriods(i.DayPeriods) },
-		"duration":    func() { b.duration(i.Duration) },
-		"posology":    func() { b.posology(i.Posology) },
-		"regimen":     func() { b.regimen(i.Regimen) },
-		"renewal":     func() { b.renewal(i.Renewal) },
-		"route":       func() { b.wrapped("route", "CD-DRUG-ROUTE", svRoute, i.Route) },
+// itemWriters write the children of an item that have a field.
+var itemWriters = map[string]func(*builder){
+	"id":          func(b *builder) { b.id("ID-KMEHR", b.number) },
+	"cd":          func(b *builder) { b.cd("CD-ITEM", svItem, "medication") },
+	"content":     func(b *builder) { b.contents(b.item) },
+	"text":        func(b *builder) { b.notes(b.item.Notes) },
+	"beginmoment": func(b *builder) { b.begin(b.item.Begin) },
+	"endmoment":   func(b *builder) { b.moment("endmoment", b.item.End) },
+	"lifecycle":   func(b *builder) { b.wrapped("lifecycle", "CD-LIFECYCLE", svLifecycle, "prescribed") },
+	"temporality": func(b *builder) { b.wrapped("temporality", "CD-TEMPORALITY", "1.0", string(b.item.Temporality)) },
+	"quantity":    func(b *builder) { b.quantity(b.item.Quantity) },
+	"frequency":   func(b *builder) { b.frequency(b.item.Periodicity) },
+	"dayperiod":   func(b *builder) { b.dayPeriods(b.item.DayPeriods) },
+	"duration":    func(b *builder) { b.duration(b.item.Duration) },
+	"posology":    func(b *builder) { b.posology(b.item.Posology) },
+	"regimen":     func(b *builder) { b.regimen(b.item.Regimen) },
+	"renewal":     func(b *builder) { b.renewal(b.item.Renewal) },
+	"route":       func(b *builder) { b.wrapped("route", "CD-DRUG-ROUTE", svRoute, b.item.Route) },
 
-		"instructionforoverdosing":    func() { b.text("instructionforoverdosing", i.ForOverdosing) },
-		"instructionforpatient":       func() { b.text("instructionforpatient", i.ForPatient) },
-		"instructionforreimbursement": func() { b.text("instructionforreimbursement", i.ForReimbursement) },
-		"issubstitutionallowed":       func() { b.substitution(i.Substitution) },
-	}
+	"instructionforoverdosing":    func(b *builder) { b.text("instructionforoverdosing", b.item.ForOverdosing) },
+	"instructionforpatient":       func(b *builder) { b.text("instructionforpatient", b.item.ForPatient) },
+	"instructionforreimbursement": func(b *builder) { b.text("instructionforreimbursement", b.item.ForReimbursement) },
+	"issubstitutionallowed":       func(b *builder) { b.substitution(b.item.Substitution) },
 }
 
-// renderChild returns what one field of an item writes, within an element of no meaning; "" when it cannot be written.
-func renderChild(p *Prescription, i *Item, child string) string {
-	b := &builder{Writer: xmltree.NewWriter(), p: p, item: i}
+var itemLayout = layOut("item", "item", itemWriters)
+
+// render returns what one field of an item writes, within an element of no meaning; "" when it cannot be written.
+func render(p *Prescription, i *Item, write func(*builder)) string {
+	b := &builder{Writer: xmltree.NewWriter(), p: p, item: i, number: "1"}
 	b.Start("", "item")
 	b.NS("", Namespace)
-	b.itemParts("1", i)[child]()
+	write(b)
 	b.End()
 	xml, err := b.Bytes()
 	if err != nil {

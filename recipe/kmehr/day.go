@@ -115,27 +115,33 @@ func (d Day) Start() time.Time {
 	if d.IsZero() {
 		return time.Time{}
 	}
-	v := d.value()
-	return time.Date(v.year, time.Month(max(v.month, 1)), max(v.day, 1), 0, 0, 0, 0, brussels)
+	return d.value().first(brussels)
 }
 
 // Reveal returns the text of the message: 2030-01-15, 2030-01 or 2030, "" when absent. The parameter expirationDate of a
 // create has the same form.
 func (d Day) Reveal() string {
 	v := d.value()
-	switch {
-	case d.IsZero():
+	if d.IsZero() {
 		return ""
-	case v.month == 0:
-		return fmt.Sprintf("%04d", v.year)
-	case v.day == 0:
-		return fmt.Sprintf("%04d-%02d", v.year, v.month)
 	}
-	return fmt.Sprintf("%04d-%02d-%02d", v.year, v.month, v.day)
+	text := v.first(time.UTC).Format(time.DateOnly)
+	switch {
+	case v.month == 0:
+		return text[:len("2030")]
+	case v.day == 0:
+		return text[:len("2030-01")]
+	}
+	return text
+}
+
+// first is the instant at which the day begins; unknown parts count as 1.
+func (v ymd) first(loc *time.Location) time.Time {
+	return time.Date(v.year, time.Month(max(v.month, 1)), max(v.day, 1), 0, 0, 0, 0, loc)
 }
 
 // Before compares two days; unknown parts count as 1.
-func (d Day) Before(e Day) bool { return d.Start().Before(e.Start()) }
+func (d Day) Before(e Day) bool { return d.value().first(time.UTC).Before(e.value().first(time.UTC)) }
 
 // String returns "[day]", or "" when absent.
 func (d Day) String() string {
@@ -151,20 +157,17 @@ func (d Day) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, d.String()) 
 // LogValue returns the redacted form.
 func (d Day) LogValue() slog.Value { return slog.StringValue(d.String()) }
 
-// addMonths adds months and keeps to the last day of a shorter month, as calendars of other programs do.
-func addMonths(d Day, months int) time.Time {
+// lastDay is the day before the same day so many months later; where that month is shorter, the day before its last one, as
+// calendars of other programs have it.
+func lastDay(d Day, months int) Day {
 	y, m, day := d.Date()
-	last := time.Date(y, m+time.Month(months)+1, 0, 12, 0, 0, 0, brussels).Day()
-	return time.Date(y, m+time.Month(months), min(day, last), 12, 0, 0, 0, brussels)
+	last := time.Date(y, m+time.Month(months)+1, 0, 0, 0, 0, 0, time.UTC).Day()
+	return NewDay(time.Date(y, m+time.Month(months), min(day, last)-1, 0, 0, 0, 0, time.UTC).Date())
 }
 
 // DefaultExpiry returns the last day on which a prescription made at that instant can be delivered when the prescriber says
 // nothing: three months minus one day (dossier 04 section 11.2). One of 10 November ends with 9 February.
-func DefaultExpiry(created time.Time) Day {
-	return DayOf(addMonths(DayOf(created), 3).AddDate(0, 0, -1))
-}
+func DefaultExpiry(created time.Time) Day { return lastDay(DayOf(created), 3) }
 
 // LastExpiry returns the latest day that a prescriber may choose: one year minus one day.
-func LastExpiry(created time.Time) Day {
-	return DayOf(addMonths(DayOf(created), 12).AddDate(0, 0, -1))
-}
+func LastExpiry(created time.Time) Day { return lastDay(DayOf(created), 12) }

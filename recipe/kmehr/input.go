@@ -18,12 +18,20 @@ const (
 // inputs collects what is wrong with the fields of a prescription: what neither schema nor assert rules look at, and what
 // could not be written down at all. The rest is found on the finished document.
 type inputs struct {
+	at    string // what the names of fields stand behind, such as "Items[0]"
 	found []Violation
 }
 
 func (c *inputs) must(ok bool, field, message string) {
 	if !ok {
-		c.found = append(c.found, Violation{Rule: "input", Field: field, Message: message})
+		c.found = append(c.found, Violation{Rule: "input", Field: c.at + field, Message: message})
+	}
+}
+
+// atMost says how many of something there may be.
+func (c *inputs) atMost(n, most int, field, what string) {
+	if n > most {
+		c.must(false, field, "at most "+strconv.Itoa(most)+" "+what)
 	}
 }
 
@@ -36,10 +44,14 @@ func checkInput(p *Prescription) []Violation {
 	c.must(p.Expires.Whole(), "Expires", "a whole date")
 	c.must(!p.Expires.Before(created), "Expires", "not before the day on which the prescription is made")
 	c.must(!LastExpiry(p.Created).Before(p.Expires), "Expires", "at most one year minus one day after the prescription is made")
-	c.must(len(p.Items) >= 1 && len(p.Items) <= MaxItems, "Items", "1 to "+strconv.Itoa(MaxItems)+" items")
-	for k := range p.Items {
-		c.item("Items["+strconv.Itoa(k)+"]", &p.Items[k], p)
+	if n := len(p.Items); n < 1 || n > MaxItems {
+		c.must(false, "Items", "1 to "+strconv.Itoa(MaxItems)+" items")
 	}
+	for k := range p.Items {
+		c.at = "Items[" + strconv.Itoa(k) + "]"
+		c.item(&p.Items[k], p)
+	}
+	c.at = ""
 	for _, e := range p.Extra {
 		c.must(e.under != "item" && placed(e), "Extra", "an element that has a place in a message, as it was read")
 	}
@@ -62,17 +74,17 @@ func (c *inputs) author(p *Prescription) {
 		name string
 		text Private
 	}{
-		{"FirstName", p.Author.FirstName},
-		{"FamilyName", p.Author.FamilyName},
-		{"Name", p.Author.Name},
-		{"Phone", p.Author.Phone},
-		{"Address.Zip", p.Author.Address.Zip},
-		{"Address.City", p.Author.Address.City},
-		{"Address.Street", p.Author.Address.Street},
-		{"Address.Number", p.Author.Address.Number},
-		{"Address.Box", p.Author.Address.Box},
+		{"Author.FirstName", p.Author.FirstName},
+		{"Author.FamilyName", p.Author.FamilyName},
+		{"Author.Name", p.Author.Name},
+		{"Author.Phone", p.Author.Phone},
+		{"Author.Address.Zip", p.Author.Address.Zip},
+		{"Author.Address.City", p.Author.Address.City},
+		{"Author.Address.Street", p.Author.Address.Street},
+		{"Author.Address.Number", p.Author.Address.Number},
+		{"Author.Address.Box", p.Author.Address.Box},
 	} {
-		c.text("Author."+f.name, f.text)
+		c.text(f.name, f.text)
 	}
 	if h := p.Hospital; h != nil {
 		c.must(!h.NIHII.IsZero(), "Hospital.NIHII", "the number of the hospital")
@@ -93,96 +105,101 @@ func (c *inputs) patient(p *Prescription) {
 	c.text("Patient.FamilyName", p.Patient.FamilyName)
 }
 
-func (c *inputs) item(field string, i *Item, p *Prescription) {
+func (c *inputs) item(i *Item, p *Prescription) {
 	kinds := 0
 	for _, there := range []bool{i.Medicine != nil, i.Group != nil, i.Magistral != nil} {
 		if there {
 			kinds++
 		}
 	}
-	c.must(kinds == 1, field, "exactly one of Medicine, Group and Magistral")
+	c.must(kinds == 1, "", "exactly one of Medicine, Group and Magistral")
 	if i.Medicine != nil {
-		c.must(!blank(i.Medicine.Name), field+".Medicine.Name", "the name of the product")
-		c.text(field+".Medicine.Name", i.Medicine.Name)
+		c.must(!blank(i.Medicine.Name), ".Medicine.Name", "the name of the product")
+		c.text(".Medicine.Name", i.Medicine.Name)
 	}
 	if i.Group != nil {
-		c.must(!blank(i.Group.Name), field+".Group.Name", "the name of the group")
-		c.must(digits(i.Group.Code, 7), field+".Group.Code", "seven digits")
-		c.text(field+".Group.Name", i.Group.Name)
+		c.must(!blank(i.Group.Name), ".Group.Name", "the name of the group")
+		c.must(digits(i.Group.Code, 7), ".Group.Code", "seven digits")
+		c.text(".Group.Name", i.Group.Name)
 	}
 	if i.Magistral != nil {
-		c.magistral(field+".Magistral", i.Magistral)
+		c.magistral(i.Magistral)
 	}
-	c.must(!blank(i.Posology.Text), field+".Posology", "how to take it, in words")
-	c.must(i.Group == nil || i.Quantity == Quantity{} || i.Group.Code.Reveal() == "0000000", field+".Quantity",
+	c.must(!blank(i.Posology.Text), ".Posology", "how to take it, in words")
+	c.must(i.Group == nil || i.Quantity == Quantity{} || i.Group.Code.Reveal() == "0000000", ".Quantity",
 		"no quantity for a group: its amount follows from the duration")
-	c.must(i.Group != nil || i.Quantity.Value != "", field+".Quantity", "a quantity")
-	c.must(i.Quantity.Value == "" || positive(i.Quantity.Value), field+".Quantity", "a number greater than 0")
-	c.must(i.Duration == Duration{} || positive(i.Duration.Value) && i.Duration.Unit != "", field+".Duration",
+	c.must(i.Group != nil || i.Quantity.Value != "", ".Quantity", "a quantity")
+	c.must(i.Quantity.Value == "" || positive(i.Quantity.Value), ".Quantity", "a number greater than 0")
+	c.must(i.Duration == Duration{} || positive(i.Duration.Value) && i.Duration.Unit != "", ".Duration",
 		"a number greater than 0 and its unit")
-	c.days(field, i, p)
-	c.must(i.Renewal.Times == "" || i.Renewal.Text.IsZero(), field+".Renewal", "a number or a text, not both")
-	c.must(len(i.Regimen) <= maxRegimen, field+".Regimen", "at most "+strconv.Itoa(maxRegimen)+" lines")
-	c.must(len(i.DayPeriods) <= maxRegimen, field+".DayPeriods", "at most "+strconv.Itoa(maxRegimen)+" entries")
-	c.must(len(i.Notes) <= maxNotes, field+".Notes", "at most "+strconv.Itoa(maxNotes)+" notes")
+	c.days(i, p)
+	c.must(i.Renewal.Times == "" || i.Renewal.Text.IsZero(), ".Renewal", "a number or a text, not both")
+	c.atMost(len(i.Regimen), maxRegimen, ".Regimen", "lines")
+	c.atMost(len(i.DayPeriods), maxRegimen, ".DayPeriods", "entries")
+	c.atMost(len(i.Notes), maxNotes, ".Notes", "notes")
+	item := c.at
 	for k := range i.Regimen {
-		c.intake(field+".Regimen["+strconv.Itoa(k)+"]", &i.Regimen[k])
+		c.at = item + ".Regimen[" + strconv.Itoa(k) + "]"
+		c.intake(&i.Regimen[k])
 	}
+	c.at = item
 	for _, t := range append([]Text{i.Posology, i.Renewal.Text, i.ForPatient, i.ForReimbursement, i.ForOverdosing}, i.Notes...) {
-		c.must(t.IsZero() || t.Lang != "", field, "a language for every text")
-		c.text(field, t.Text)
+		c.must(t.IsZero() || t.Lang != "", "", "a language for every text")
+		c.text("", t.Text)
 	}
-	c.text(field+".Proof", i.Proof)
+	c.text(".Proof", i.Proof)
 	for _, e := range i.Extra {
-		c.must(e.under == "item" && placed(e), field+".Extra", "an element that has a place in an item, as it was read")
+		c.must(e.under == "item" && placed(e), ".Extra", "an element that has a place in an item, as it was read")
 	}
 }
 
-func (c *inputs) days(field string, i *Item, p *Prescription) {
+func (c *inputs) days(i *Item, p *Prescription) {
 	begin := i.Begin
 	if begin.IsZero() {
 		begin = DayOf(p.Created)
 	}
-	c.must(begin.Whole(), field+".Begin", "a whole date")
-	c.must(i.End.IsZero() || i.End.Whole() && !i.End.Before(begin), field+".End", "a whole date, not before the first day")
+	c.must(begin.Whole(), ".Begin", "a whole date")
+	c.must(i.End.IsZero() || i.End.Whole() && !i.End.Before(begin), ".End", "a whole date, not before the first day")
 }
 
-func (c *inputs) magistral(field string, m *Magistral) {
+func (c *inputs) magistral(m *Magistral) {
 	kinds := 0
 	for _, there := range []bool{!m.Text.IsZero(), m.Formulary != nil, len(m.Compounds) > 0} {
 		if there {
 			kinds++
 		}
 	}
-	c.must(kinds == 1, field, "exactly one of Text, Formulary and Compounds")
-	c.must(m.Text.IsZero() || m.Text.Lang != "" && !blank(m.Text.Text), field+".Text", "a text with its language")
-	c.must(m.Form.IsZero() || m.Form.Lang != "", field+".Form", "a language for every text")
-	c.must(len(m.Compounds) <= maxCompounds, field+".Compounds", "at most "+strconv.Itoa(maxCompounds)+" compounds")
-	c.text(field+".Text", m.Text.Text)
+	c.must(kinds == 1, ".Magistral", "exactly one of Text, Formulary and Compounds")
+	c.must(m.Text.IsZero() || m.Text.Lang != "" && !blank(m.Text.Text), ".Magistral.Text", "a text with its language")
+	c.must(m.Form.IsZero() || m.Form.Lang != "", ".Magistral.Form", "a language for every text")
+	c.atMost(len(m.Compounds), maxCompounds, ".Magistral.Compounds", "compounds")
+	c.text(".Magistral.Text", m.Text.Text)
 	for k, x := range m.Compounds {
-		at := field + ".Compounds[" + strconv.Itoa(k) + "]"
+		at := ".Magistral.Compounds[" + strconv.Itoa(k) + "]"
 		c.must((x.Medicine != nil) != !x.Substance.IsZero(), at, "exactly one of Medicine and Substance")
 		c.must(x.Medicine == nil || !blank(x.Medicine.Name), at+".Medicine.Name", "the name of the product")
 		c.must(x.Quantity.Value == "" || positive(x.Quantity.Value), at+".Quantity", "a number greater than 0")
 	}
 }
 
-func (c *inputs) intake(field string, i *Intake) {
+func (c *inputs) intake(i *Intake) {
 	days := 0
 	for _, there := range []bool{i.DayNumber != 0, !i.Date.IsZero(), i.Weekday != ""} {
 		if there {
 			days++
 		}
 	}
-	c.must(days <= 1, field, "at most one of DayNumber, Date and Weekday")
-	c.must(i.DayNumber >= 0, field+".DayNumber", "1 or more")
-	c.must(i.Date.IsZero() || i.Date.Whole(), field+".Date", "a whole date")
-	c.must(i.Time == "" || i.Period == "", field, "at most one of Time and Period")
-	c.must(positive(i.Amount), field+".Amount", "a number greater than 0")
+	c.must(days <= 1, "", "at most one of DayNumber, Date and Weekday")
+	c.must(i.DayNumber >= 0, ".DayNumber", "1 or more")
+	c.must(i.Date.IsZero() || i.Date.Whole(), ".Date", "a whole date")
+	c.must(i.Time == "" || i.Period == "", "", "at most one of Time and Period")
+	c.must(positive(i.Amount), ".Amount", "a number greater than 0")
 }
 
 func (c *inputs) text(field string, p Private) {
-	c.must(utf8.RuneCountInString(p.Reveal()) <= maxText, field, "at most "+strconv.Itoa(maxText)+" characters")
+	if s := p.Reveal(); len(s) > maxText {
+		c.atMost(utf8.RuneCountInString(s), maxText, field, "characters")
+	}
 }
 
 func blank(p Private) bool { return strings.TrimSpace(p.Reveal()) == "" }

@@ -55,7 +55,7 @@ func readItem(p *Prescription, n *xmltree.Node) Item {
 		}
 		was := ""
 		if itemReaders[name] != nil {
-			if was = renderChild(p, &i, name); sameBut(was, groups[name]) {
+			if was = render(p, &i, itemWriters[name]); sameBut(was, groups[name]) {
 				continue
 			}
 		}

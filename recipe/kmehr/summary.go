@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"hash"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -68,30 +67,37 @@ func (p Prescription) Summary() []Line {
 }
 
 func (i *Item) line(number int) Line {
-	l := Line{
-		Number:   number,
-		Quantity: Hide(amount(string(i.Quantity.Value), i.Quantity.Unit)),
-		Duration: Hide(amount(string(i.Duration.Value), string(i.Duration.Unit))),
-		Posology: i.Posology.Text,
-	}
-	switch {
-	case i.Medicine != nil:
-		l.Kind, l.Code, l.Name = KindMedicine, Hide(i.Medicine.CNK.Reveal()), i.Medicine.Name
-	case i.Group != nil:
-		l.Kind, l.Code, l.Name = KindGroup, i.Group.Code, i.Group.Name
-	case i.Magistral != nil:
-		l.Kind = KindMagistral
-		l.Code, l.Name = i.Magistral.line()
-	}
+	quantity, duration := i.amounts()
+	l := Line{Number: number, Quantity: Hide(quantity), Duration: Hide(duration), Posology: i.Posology.Text}
+	var code string
+	l.Kind, code, l.Name = i.what()
+	l.Code = Hide(code)
 	return l
 }
 
-func (m *Magistral) line() (code, name Private) {
+func (i *Item) amounts() (quantity, duration string) {
+	return amount(string(i.Quantity.Value), i.Quantity.Unit), amount(string(i.Duration.Value), string(i.Duration.Unit))
+}
+
+func (i *Item) what() (kind LineKind, code string, name Private) {
+	switch {
+	case i.Medicine != nil:
+		return KindMedicine, i.Medicine.CNK.Reveal(), i.Medicine.Name
+	case i.Group != nil:
+		return KindGroup, i.Group.Code.Reveal(), i.Group.Name
+	case i.Magistral != nil:
+		code, name = i.Magistral.line()
+		return KindMagistral, code, name
+	}
+	return "", "", Private{}
+}
+
+func (m *Magistral) line() (code string, name Private) {
 	switch {
 	case m.Formulary != nil:
-		return m.Formulary.Code, m.Formulary.Name
+		return m.Formulary.Code.Reveal(), m.Formulary.Name
 	case len(m.Compounds) == 0:
-		return Private{}, m.Text.Text
+		return "", m.Text.Text
 	}
 	parts := make([]string, len(m.Compounds))
 	for k, c := range m.Compounds {
@@ -101,13 +107,16 @@ func (m *Magistral) line() (code, name Private) {
 		}
 		parts[k] = strings.TrimSpace(what + " " + strings.TrimSpace(c.Prefix+" "+amount(string(c.Quantity.Value), c.Quantity.Unit)))
 	}
-	return Private{}, Hide(strings.Join(parts, "; "))
+	return "", Hide(strings.Join(parts, "; "))
 }
 
 // amount joins a number, without needless zeros, and its unit.
 func amount(value, unit string) string {
 	if whole, part, pointed := strings.Cut(value, "."); pointed {
 		value = strings.TrimSuffix(whole+"."+strings.TrimRight(part, "0"), ".")
+	}
+	if unit == "" {
+		return strings.TrimSpace(value)
 	}
 	return strings.TrimSpace(value + " " + unit)
 }
@@ -116,36 +125,37 @@ func amount(value, unit string) string {
 // document and without its times. Days of begin and end count from the day on which the prescription is made, so that leaving
 // them out and writing that day is the same. The digest of a prescription is that of the document written from it.
 func (p Prescription) Digest() [sha256.Size]byte {
-	d := &digest{sha256.New()}
 	created := p.Created
 	if created.IsZero() {
 		created = time.Now()
 	}
+	d := &digest{make([]byte, 0, 1024), DayOf(created)}
 	d.add("kmehr.Digest.1", p.Patient.SSIN.Reveal(), p.Author.NIHII.Full(), strconv.Itoa(len(p.Items)))
 	for k := range p.Items {
-		d.item(&p.Items[k], DayOf(created))
+		d.item(&p.Items[k])
 	}
-	return [sha256.Size]byte(d.Sum(nil))
+	return sha256.Sum256(d.content)
 }
 
 // Digest is that of the prescription in the document.
 func (m *Message) Digest() [sha256.Size]byte { return m.view().Digest() }
 
-type digest struct{ hash.Hash }
+type digest struct {
+	content []byte
+	created Day
+}
 
 // add writes each text behind its length, so that no two lists of texts look alike.
 func (d *digest) add(texts ...string) {
 	for _, s := range texts {
-		var n [8]byte
-		binary.BigEndian.PutUint64(n[:], uint64(len(s)))
-		d.Write(n[:])
-		d.Write([]byte(s))
+		d.content = append(binary.BigEndian.AppendUint64(d.content, uint64(len(s))), s...)
 	}
 }
 
-func (d *digest) item(i *Item, created Day) {
-	l := i.line(0)
-	d.add(string(l.Kind), l.Code.Reveal(), l.Name.Reveal(), l.Quantity.Reveal(), l.Duration.Reveal(), i.Proof.Reveal())
+func (d *digest) item(i *Item) {
+	kind, code, name := i.what()
+	quantity, duration := i.amounts()
+	d.add(string(kind), code, name.Reveal(), quantity, duration, i.Proof.Reveal())
 	switch {
 	case i.Magistral != nil:
 		d.text(i.Magistral.Form)
@@ -153,14 +163,14 @@ func (d *digest) item(i *Item, created Day) {
 		d.add(string(INNCluster))
 	}
 	d.text(i.Posology)
-	d.add(offset(created, i.Begin), offset(created, i.End), i.Periodicity, i.Route, string(i.Temporality), strconv.Itoa(int(i.Substitution)))
+	d.add(d.offset(i.Begin), d.offset(i.End), i.Periodicity, i.Route, string(i.Temporality), strconv.Itoa(int(i.Substitution)))
 	d.add(strconv.Itoa(len(i.DayPeriods)))
 	for _, p := range i.DayPeriods {
 		d.add(string(p))
 	}
 	d.add(strconv.Itoa(len(i.Regimen)))
 	for _, r := range i.Regimen {
-		d.add(strconv.Itoa(r.DayNumber), offset(created, r.Date), r.Weekday, r.Time, string(r.Period), amount(string(r.Amount), r.Unit))
+		d.add(strconv.Itoa(r.DayNumber), d.offset(r.Date), r.Weekday, r.Time, string(r.Period), amount(string(r.Amount), r.Unit))
 	}
 	d.add(amount(string(i.Renewal.Times), ""), amount(string(i.Renewal.Interval.Value), string(i.Renewal.Interval.Unit)))
 	for _, t := range []Text{i.Renewal.Text, i.ForPatient, i.ForReimbursement, i.ForOverdosing} {
@@ -179,13 +189,10 @@ func (d *digest) item(i *Item, created Day) {
 func (d *digest) text(t Text) { d.add(t.Lang, t.Text.Reveal()) }
 
 // offset counts days from the day of creation; a day that is absent counts as that day.
-func offset(created, d Day) string {
-	if d.IsZero() {
+func (d *digest) offset(to Day) string {
+	if to.IsZero() {
 		return "0"
 	}
-	y, m, day := created.Date()
-	from := time.Date(y, m, day, 12, 0, 0, 0, time.UTC)
-	y, m, day = d.Date()
-	to := time.Date(y, max(m, 1), max(day, 1), 12, 0, 0, 0, time.UTC)
-	return strconv.Itoa(int(to.Sub(from) / (24 * time.Hour)))
+	days := to.value().first(time.UTC).Sub(d.created.value().first(time.UTC)) / (24 * time.Hour)
+	return strconv.Itoa(int(days))
 }
