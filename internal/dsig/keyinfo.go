@@ -3,7 +3,6 @@ package dsig
 import (
 	"bytes"
 	"crypto/x509"
-	"encoding/base64"
 	"fmt"
 
 	"github.com/ehealth-continuity/ehealth/internal/xmltree"
@@ -76,7 +75,9 @@ func Leaf(certs []*x509.Certificate) (*x509.Certificate, error) {
 func WriteX509Data(w *xmltree.Writer, certs ...*x509.Certificate) {
 	w.Start("ds", "X509Data")
 	for _, c := range certs {
-		w.Leaf("ds", "X509Certificate", base64.StdEncoding.EncodeToString(c.Raw))
+		w.Start("ds", "X509Certificate")
+		w.Base64(c.Raw)
+		w.End()
 	}
 	w.End()
 }

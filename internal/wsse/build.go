@@ -15,7 +15,7 @@ import (
 )
 
 // frame is enough for what a message holds besides its token and payload.
-const frame = 8 << 10
+const frame = 4 << 10
 
 // timeLayout is UTC with milliseconds, as the official connector writes it.
 const timeLayout = "2006-01-02T15:04:05.000Z"

@@ -62,6 +62,13 @@ func isNameChar(r rune) bool {
 
 // isNCName reports whether s is a name without colon, in valid UTF-8.
 func isNCName(s string) bool {
+	ascii := 0
+	for ascii < len(s) && class[s[ascii]]&cName != 0 {
+		ascii++
+	}
+	if ascii > 0 && ascii == len(s) {
+		return class[s[0]]&cNameStart != 0
+	}
 	for i, r := range s {
 		if r == utf8.RuneError && isBadByte(s[i:]) {
 			return false

@@ -1,8 +1,10 @@
 package xmltree
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -20,6 +22,12 @@ type Writer struct {
 	attrs []writtenAttr
 	inTag bool // a start tag awaits its ">"
 	done  bool // the outermost element is closed
+
+	first struct { // what most elements can do with
+		open  [8]frame
+		decls [4]Namespace
+		attrs [4]writtenAttr
+	}
 }
 
 type frame struct {
@@ -30,7 +38,11 @@ type frame struct {
 type writtenAttr struct{ prefix, local string }
 
 // NewWriter returns an empty Writer.
-func NewWriter() *Writer { return &Writer{} }
+func NewWriter() *Writer {
+	w := &Writer{buf: make([]byte, 0, minRoom)}
+	w.open, w.decls, w.attrs = w.first.open[:0], w.first.decls[:0], w.first.attrs[:0]
+	return w
+}
 
 func (w *Writer) fail(reason string) {
 	if w.err == nil {
@@ -196,8 +208,25 @@ func (w *Writer) Text(s string) {
 		return
 	}
 	w.check(s)
+	w.room(len(s))
+	if len(s) >= longText && lacks(s, "&<>\r") {
+		w.buf = append(w.buf, s...)
+		return
+	}
 	w.buf = appendEscaped(w.buf, s, textEscapes)
 }
+
+// longText is from where on looking for one byte after the other is faster than looking at each byte.
+const longText = 64
+
+// room makes room for a piece of n bytes and, when that needs another buffer, for the markup that may follow it as well.
+func (w *Writer) room(n int) {
+	if n > cap(w.buf)-len(w.buf) {
+		w.buf = slices.Grow(w.buf, n+minRoom)
+	}
+}
+
+const minRoom = 512
 
 // Raw adds well-formed content verbatim: one or more elements, or text that is
 // already escaped. It is not checked. Prefixes it uses must be declared in
@@ -207,7 +236,17 @@ func (w *Writer) Raw(xml []byte) {
 	if !w.content() {
 		return
 	}
+	w.room(len(xml))
 	w.buf = append(w.buf, xml...)
+}
+
+// Base64 adds raw as text, in standard base64 with padding (RFC 4648, section 4).
+func (w *Writer) Base64(raw []byte) {
+	if !w.content() {
+		return
+	}
+	w.room(base64.StdEncoding.EncodedLen(len(raw)))
+	w.buf = base64.StdEncoding.AppendEncode(w.buf, raw)
 }
 
 // content makes sure that character data may follow here.

@@ -16,6 +16,19 @@ func TestWriter(t *testing.T) {
 	}{
 		{"empty element", func(w *Writer) { w.Start("", "a"); w.End() }, `<a/>`},
 		{"leaf", func(w *Writer) { w.Leaf("", "a", "x") }, `<a>x</a>`},
+		{"base64", func(w *Writer) { w.Start("", "a"); w.Base64([]byte{0xfb, 0xff, 0}); w.Base64([]byte("b")); w.End() }, `<a>+/8AYg==</a>`},
+		{"empty base64", func(w *Writer) { w.Start("", "a"); w.Base64(nil); w.End() }, `<a></a>`},
+		{"long leaf", func(w *Writer) { w.Leaf("", "a", strings.Repeat("x", 2*minRoom)) }, `<a>` + strings.Repeat("x", 2*minRoom) + `</a>`},
+		{"deep", func(w *Writer) {
+			for range 20 {
+				w.Start("p", "a")
+				w.NS("p", fmt.Sprint("u", len(w.open)))
+				w.Attr("", "b", "1")
+			}
+			for range 20 {
+				w.End()
+			}
+		}, deep(20)},
 		{"empty leaf", func(w *Writer) { w.Leaf("", "a", "") }, `<a/>`},
 		{"default namespace", func(w *Writer) { w.Start("", "a"); w.NS("", "u"); w.Leaf("", "b", ""); w.End() }, `<a xmlns="u"><b/></a>`},
 		{"undeclared default", func(w *Writer) {
@@ -75,6 +88,43 @@ func TestWriter(t *testing.T) {
 		}
 		if _, err := Parse(got, Limits{}); err != nil {
 			t.Errorf("%s: %v", tc.name, err)
+		}
+	}
+}
+
+// deep returns n elements, each in the one before and each with its own meaning of the prefix.
+func deep(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `<p:a xmlns:p="u%d" b="1"`, i+1)
+		if i < n-1 {
+			b.WriteString(">")
+		}
+	}
+	return b.String() + "/>" + strings.Repeat("</p:a>", n-1)
+}
+
+// TestWriterTextOfAnyLength: a character that needs a reference gets one wherever it stands, and one that is not allowed is refused.
+func TestWriterTextOfAnyLength(t *testing.T) {
+	for _, size := range []int{0, 1, longText - 1, longText, minRoom, 3 * minRoom} {
+		for in, want := range map[string]string{"": "", "&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#xD;", "é": "é", "\x00": "?", "\xff": "?"} {
+			for _, at := range []int{0, size / 2, size} {
+				before, after := strings.Repeat("A", at), strings.Repeat("B", size-at)
+				w := NewWriter()
+				w.Start("", "a")
+				w.Text(before + in + after)
+				w.End()
+				got, err := w.Bytes()
+				if want == "?" {
+					if !errors.Is(err, ErrWriter) {
+						t.Fatalf("%q at %d of %d: %v", in, at, size, err)
+					}
+					continue
+				}
+				if err != nil || string(got) != "<a>"+before+want+after+"</a>" {
+					t.Fatalf("%q at %d of %d: %d bytes, %v", in, at, size, len(got), err)
+				}
+			}
 		}
 	}
 }
