@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ehealth-continuity/ehealth/resilience"
 	"github.com/ehealth-continuity/ehealth/resilience/outbox"
+	"github.com/ehealth-continuity/ehealth/resilience/outbox/outboxtest"
 )
 
 // floor is the raw rate of this disk, measured beside each figure: an append of 4 kB and an
@@ -119,5 +121,24 @@ func BenchmarkID(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		box.ID("recipe.create", "a reference of thirty-two bytes/1")
+	}
+}
+
+// BenchmarkDoInMemory is the processor's part of the interactive path: what a call costs besides the disk and the service. The
+// store is a new one now and then: the one in memory looks through all that it holds.
+func BenchmarkDoInMemory(b *testing.B) {
+	payload, answer := make([]byte, 16<<10), make(outbox.Answer, 1<<10)
+	h := outbox.SendFunc(func(context.Context, outbox.Item, outbox.Attempt) (outbox.Answer, error) { return answer, nil })
+	var box *outbox.Box
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		if n%16 == 0 {
+			b.StopTimer()
+			box = openBox(b, outboxtest.NewMemory(), h, outbox.Policy{Class: resilience.IdempotentWrite})
+			b.StartTimer()
+		}
+		if _, err := box.Do(context.Background(), outbox.Item{Kind: "k", Key: "key", Ref: fmt.Sprint(n), Payload: payload}); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -329,8 +329,7 @@ func (b *Box) Put(ctx context.Context, it Item) (ID, error) {
 	return r.ID, nil
 }
 
-// put stores the item, or finds the one that is there: then the lease is nil and r is what is
-// stored.
+// put stores the item, or finds the one that is there: then the lease is nil. r is what is stored.
 func (b *Box) put(ctx context.Context, it Item, c *Claim) (*record, *Lease, error) {
 	r, e, err := b.prepare(it, now())
 	if err != nil {
@@ -340,7 +339,8 @@ func (b *Box) put(ctx context.Context, it Item, c *Claim) (*record, *Lease, erro
 	in, err := b.store.Insert(ctx, e, c)
 	fail.Point("put.after")
 	if !errors.Is(err, ErrExists) {
-		r.Seq = in.Seq
+		r.Entry = e
+		r.Seq, r.plain = in.Seq, it.Payload
 		return r, in.Lease, err
 	}
 	sum := r.Sum
@@ -409,7 +409,7 @@ func (b *Box) aside(ctx context.Context, e Entry, err error) error {
 
 // change reads the record, applies move and stores the result, until nobody interferes. The move
 // sees what the store holds at that moment (rule 3).
-func (b *Box) change(ctx context.Context, id ID, g Guard, answer []byte, move func(*record) error) (*record, error) {
+func (b *Box) change(ctx context.Context, id ID, g guard, answer []byte, move func(*record) error) (*record, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeWait)
 	defer cancel()
 	for {
@@ -435,8 +435,31 @@ func (b *Box) change(ctx context.Context, id ID, g Guard, answer []byte, move fu
 	}
 }
 
+// changeOwn is change of a record that this goroutine has written itself: it is what the store holds, unless the store says that it
+// has another revision. Then, and when there is anything else about it, it is read. r may not be used afterwards.
+func (b *Box) changeOwn(ctx context.Context, r *record, g guard, answer []byte, move func(*record) error) (*record, error) {
+	id, from := r.ID, r.State
+	if move(r) != nil {
+		return b.change(ctx, id, g, answer, move)
+	}
+	switch err := b.write(ctx, r, g, answer); {
+	case errors.Is(err, ErrStale), errors.Is(err, ErrNotFound), errors.Is(err, ErrCorrupt):
+		return b.change(ctx, id, g, answer, move)
+	case err != nil:
+		return nil, err
+	}
+	b.tell(r, from)
+	return r, nil
+}
+
+// guard is what a write demands, and when it gives the line back.
+type guard struct {
+	Guard
+	until ID // the write that settles this item gives the line back; zero = as Release says
+}
+
 // write seals and stores a record that was changed.
-func (b *Box) write(ctx context.Context, r *record, g Guard, answer []byte) error {
+func (b *Box) write(ctx context.Context, r *record, g guard, answer []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, storeWait)
 	defer cancel()
 	r.Rev++
@@ -451,7 +474,8 @@ func (b *Box) write(ctx context.Context, r *record, g Guard, answer []byte) erro
 	if h := b.cfg.kinds[r.Kind]; r.State == Done || r.State == Cancelled {
 		g.Drop = h == nil || !h.policy.KeepPayload
 	}
-	if err := b.store.Swap(ctx, e, g); err != nil {
+	g.Release = g.Release || r.ID == g.until && !r.State.Open()
+	if err := b.store.Swap(ctx, e, g.Guard); err != nil {
 		return err
 	}
 	if e.Answer != nil {

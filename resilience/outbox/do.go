@@ -57,46 +57,55 @@ func (b *Box) Do(ctx context.Context, it Item) (*Result, error) {
 	before := !fresh && r.State == Done
 	if r.State.Open() {
 		defer b.stir(r.Kind) // what was not finished is the worker's now
-		r, err = b.push(ctx, r, c, fresh)
+		r, err = b.push(ctx, r, c, lease)
 	}
 	return b.result(ctx, r, err, before)
 }
 
-// push works on the line of r until r is settled, has to wait, or ctx ends. It owns the line under
-// c.Owner, or waits for it.
-func (b *Box) push(ctx context.Context, r *record, c Claim, owned bool) (*record, error) {
+// push works on the line of r until r is settled, has to wait, or ctx ends. It owns the line, with r as
+// its head, under the lease; without one it waits for it.
+func (b *Box) push(ctx context.Context, r *record, c Claim, lease *Lease) (*record, error) {
 	id, line := r.ID, r.Line
 	c.Line = &line
+	owned := lease != nil
 	var cause error
 	defer func() {
 		if owned {
 			b.letGo(ctx, Lease{Line: line, Owner: c.Owner})
 		}
 	}()
+	var got Claimed
+	var known *record
+	if owned && r.kept() && time.Until(lease.Until) > b.cfg.lease/2 { // not when the store took its time: a claim extends the lease
+		got, known = Claimed{Lease: *lease, Head: r.Entry}, r // what a claim would give
+	}
 	for ctx.Err() == nil {
-		c.Now = now()
-		got, err := b.store.Claim(ctx, c)
-		if errors.Is(err, ErrLeased) {
-			// Another goroutine or process works on it: it may settle our item too.
-			if !sleep(ctx, leasedPoll) {
-				break
+		if known == nil {
+			var err error
+			c.Now = now()
+			if got, err = b.store.Claim(ctx, c); errors.Is(err, ErrLeased) {
+				// Another goroutine or process works on it: it may settle our item too.
+				if !sleep(ctx, leasedPoll) {
+					break
+				}
+				if r, err = b.read(ctx, id); err != nil {
+					return b.again(ctx, id, cause, err)
+				}
+				if !r.State.Open() {
+					return r, nil
+				}
+				continue
 			}
-			if r, err = b.read(ctx, id); err != nil {
+			if err != nil {
+				if errors.Is(err, ErrNothing) {
+					err = nil
+				}
 				return b.again(ctx, id, cause, err)
 			}
-			if !r.State.Open() {
-				return r, nil
-			}
-			continue
+			owned = true
 		}
-		if err != nil {
-			if errors.Is(err, ErrNothing) {
-				err = nil
-			}
-			return b.again(ctx, id, cause, err)
-		}
-		owned = true
-		s := b.step(ctx, got.Lease, got.Head, true)
+		s := b.step(ctx, got, known, id)
+		known = nil
 		if s.cause != nil && got.Head.ID == id {
 			cause = s.cause
 		}
@@ -104,6 +113,7 @@ func (b *Box) push(ctx context.Context, r *record, c Claim, owned bool) (*record
 			return b.again(ctx, id, cause, s.err)
 		}
 		if s.rec != nil && s.rec.ID == id && !s.rec.State.Open() {
+			owned = s.err != nil // else the write that settled it gave the line back
 			return s.rec, cause
 		}
 		if !s.blocked.IsZero() && !b.worthWaiting(ctx, s.blocked) {

@@ -196,7 +196,7 @@ func (b *Box) personal(ctx context.Context, id ID, move func(*record, time.Time)
 		return err
 	}
 	defer done()
-	r, err := b.change(ctx, id, Guard{}, nil, func(r *record) error { return move(r, now()) })
+	r, err := b.change(ctx, id, guard{}, nil, func(r *record) error { return move(r, now()) })
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ehealth-continuity/ehealth/fault"
 )
@@ -13,6 +14,17 @@ import (
 type record struct {
 	Entry
 	meta
+	plain []byte // the payload, when it was put just now and need not be opened
+}
+
+// kept tells whether a store gives r back as it is: not a text that is no UTF-8, nor a time that has no number of nanoseconds.
+func (r *record) kept() bool {
+	for _, t := range []time.Time{r.Due, r.Expires, r.Changed} {
+		if !unstamp(uint64(stamp(t))).Equal(t) {
+			return false
+		}
+	}
+	return utf8.ValidString(r.Key) && utf8.ValidString(r.Ref)
 }
 
 // meta is the part of a record that only the Box reads.

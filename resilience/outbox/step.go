@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -24,11 +25,13 @@ type stepped struct {
 	blocked time.Time     // nothing was done: not before this instant
 }
 
-// step does the next thing for the head of a line that l holds. The line is given back unless
-// keep is set or nothing could be stored. caller bounds sending and asking, not storing.
-func (b *Box) step(caller context.Context, l Lease, head Entry, keep bool) stepped {
-	ctx := context.WithoutCancel(caller)
-	s := b.stepHead(caller, ctx, l, head, Guard{Lease: &l, Release: !keep})
+// step does the next thing for the head of a line on loan, which is r when that is known. The line is
+// given back, or kept until an item of it is settled, or until something could not be stored. caller
+// bounds sending and asking, not storing.
+func (b *Box) step(caller context.Context, on Claimed, r *record, until ID) stepped {
+	ctx, l := context.WithoutCancel(caller), on.Lease
+	keep := !until.IsZero()
+	s := b.stepHead(caller, ctx, l, on.Head, r, guard{Guard{Lease: &l, Release: !keep}, until})
 	if s.err != nil || (!s.blocked.IsZero() && !keep) {
 		b.giveBack(ctx, l, s.err)
 	}
@@ -43,10 +46,12 @@ func (b *Box) giveBack(ctx context.Context, l Lease, err error) {
 	}
 }
 
-func (b *Box) stepHead(caller, ctx context.Context, l Lease, head Entry, g Guard) stepped {
-	r, err := b.keys.decode(head)
-	if err != nil {
-		return stepped{err: b.aside(ctx, head, err)}
+func (b *Box) stepHead(caller, ctx context.Context, l Lease, head Entry, r *record, g guard) stepped {
+	if r == nil {
+		var err error
+		if r, err = b.keys.decode(head); err != nil {
+			return stepped{err: b.aside(ctx, head, err)}
+		}
 	}
 	h := b.cfg.kinds[r.Kind]
 	at := now()
@@ -91,21 +96,24 @@ func (b *Box) open(k Kind, at time.Time) (bool, time.Time) {
 
 // item opens what the handler gets.
 func (b *Box) item(r *record) (Item, error) {
-	payload, err := b.keys.part(bucketPayload, r.ID, r.Payload)
-	if err != nil {
-		return Item{}, err
+	payload := bytes.Clone(r.plain) // what a handler does with its own is nobody else's concern
+	if len(payload) == 0 {
+		var err error
+		if payload, err = b.keys.part(bucketPayload, r.ID, r.Payload); err != nil {
+			return Item{}, err
+		}
 	}
 	return Item{Kind: r.Kind, Key: r.Key, Ref: r.Ref, Priority: r.Priority, Payload: payload}, nil
 }
 
 // moved makes one move that needs nothing from outside.
-func (b *Box) moved(ctx context.Context, r *record, g Guard, move func(*record) error) stepped {
+func (b *Box) moved(ctx context.Context, r *record, g guard, move func(*record) error) stepped {
 	r, err := b.change(ctx, r.ID, g, nil, move)
 	return stepped{rec: r, err: err}
 }
 
 // lapse finds an attempt whose worker is gone.
-func (b *Box) lapse(ctx context.Context, r *record, at time.Time, g Guard) stepped {
+func (b *Box) lapse(ctx context.Context, r *record, at time.Time, g guard) stepped {
 	n := int(r.Attempt)
 	fail.Point("lapse.before")
 	return b.moved(ctx, r, g, func(r *record) error {
@@ -117,14 +125,14 @@ func (b *Box) lapse(ctx context.Context, r *record, at time.Time, g Guard) stepp
 }
 
 // try writes the intent, sends, and writes what became of it.
-func (b *Box) try(caller, ctx context.Context, l Lease, h *handled, r *record, it Item, g Guard) stepped {
+func (b *Box) try(caller, ctx context.Context, l Lease, h *handled, r *record, it Item, g guard) stepped {
 	fail.Point("begin.before")
 	from := r.State
 	a, err := r.begin(now(), l.Until, h.policy)
 	if err != nil {
 		return stepped{err: err}
 	}
-	if err := b.write(ctx, r, Guard{Lease: g.Lease}, nil); err != nil {
+	if err := b.write(ctx, r, guard{Guard: Guard{Lease: g.Lease}}, nil); err != nil {
 		return stepped{rec: r, err: err}
 	}
 	fail.Point("begin.written")
@@ -134,7 +142,7 @@ func (b *Box) try(caller, ctx context.Context, l Lease, h *handled, r *record, i
 	ans, cause := b.send(caller, h, it, a, l.Until)
 	latency := time.Since(began)
 	fail.Point("send.after")
-	s := b.record(ctx, h, r.ID, a, ans, cause, g)
+	s := b.record(ctx, h, r, a, ans, cause, g)
 	s.sent, s.latency, s.cause = true, latency, cause
 	return s
 }
@@ -153,7 +161,7 @@ func (b *Box) send(caller context.Context, h *handled, it Item, a Attempt, lease
 
 // record stores what became of attempt a. What the service itself said is true whoever holds the
 // line now; all else only counts from the holder.
-func (b *Box) record(ctx context.Context, h *handled, id ID, a Attempt, ans Answer, cause error, g Guard) stepped {
+func (b *Box) record(ctx context.Context, h *handled, own *record, a Attempt, ans Answer, cause error, g guard) stepped {
 	var answer []byte
 	o := fault.OutcomeOf(cause)
 	if cause == nil && len(ans) <= MaxPayload {
@@ -162,16 +170,16 @@ func (b *Box) record(ctx context.Context, h *handled, id ID, a Attempt, ans Answ
 	at, jit := now(), jitter()
 	move := func(r *record) error { return r.concluded(a.N, cause, at, h.policy, jit) }
 	fail.Point("record.before")
-	r, err := b.change(ctx, id, g, answer, move)
+	r, err := b.changeOwn(ctx, own, g, answer, move)
 	if errors.Is(err, ErrLeaseLost) && (o == fault.Done || o == fault.Rejected) {
-		r, err = b.change(ctx, id, Guard{}, answer, move)
+		r, err = b.change(ctx, a.ID, guard{}, answer, move)
 	}
 	fail.Point("record.after")
 	return stepped{rec: r, err: err}
 }
 
 // ask lets the resolver find out what became of the last attempt.
-func (b *Box) ask(caller, ctx context.Context, h *handled, r *record, it Item, g Guard) stepped {
+func (b *Box) ask(caller, ctx context.Context, h *handled, r *record, it Item, g guard) stepped {
 	n, a := int(r.Attempt), r.attempt()
 	fail.Point("resolve.before")
 	began := time.Now()

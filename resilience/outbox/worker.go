@@ -168,7 +168,7 @@ func (w *worker) turn(ctx context.Context) (wait time.Duration, over bool, err e
 	case err != nil:
 		return w.failed(ctx, err)
 	}
-	s := w.b.step(w.sends, got.Lease, got.Head, false)
+	s := w.b.step(w.sends, got, nil, ID{})
 	if s.err != nil && fatal(s.err) {
 		return w.failed(ctx, s.err)
 	}
@@ -292,7 +292,7 @@ func (b *Box) sweep(ctx context.Context, board *board) time.Time {
 			if e.Expires.After(at) {
 				return e.Expires
 			}
-			r, err := b.change(ctx, e.ID, Guard{}, nil, func(r *record) error {
+			r, err := b.change(ctx, e.ID, guard{}, nil, func(r *record) error {
 				if !r.State.Waiting() {
 					return ErrState
 				}
