@@ -52,6 +52,29 @@ func BenchmarkSeal10K(b *testing.B) {
 	})
 }
 
+// instant signs in no time, so that what is left is what stands around a signature.
+type instant struct{ crypto.Signer }
+
+func (i instant) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	return make([]byte, i.Public().(*rsa.PublicKey).Size()), nil
+}
+
+// BenchmarkSealAround seals 4 kB for a KEK, as the content of a prescription is, without its two signatures.
+func BenchmarkSealAround(b *testing.B) {
+	credential := auth(b, "doctor")
+	credential.Signer = instant{credential.Signer}
+	s, err := etee.NewSealer(credential)
+	check(b, err)
+	kek, err := etee.NewKEK([]byte("id"), make([]byte, 16))
+	check(b, err)
+	to, content := etee.ForKEK(kek), make([]byte, 4000)
+	b.ReportAllocs()
+	for b.Loop() {
+		_, err := s.Seal(content, to)
+		check(b, err)
+	}
+}
+
 // BenchmarkOpen10K opens what BenchmarkSeal10K seals. Its floor is one RSA-2048 private operation and the verifications: two
 // PSS signatures, and the two certificates of the chain. Bound: 1.2.
 func BenchmarkOpen10K(b *testing.B) {

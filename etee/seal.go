@@ -24,6 +24,7 @@ type Sealer struct {
 	own          bool // the inner layer has its own credential and brings its certificates
 	profile      Profile
 	encoding     cms.Encoding
+	layers       int // about what the two signatures add to a message
 }
 
 // SealerOption changes a [Sealer].
@@ -83,6 +84,12 @@ func NewSealer(auth keystore.Credential, opts ...SealerOption) (*Sealer, error) 
 	if !sameParty(s.outer.Certificate, s.inner.Certificate) {
 		return nil, fmt.Errorf("%w: two parties", ErrSigner)
 	}
+	for _, o := range []cms.SignOptions{s.options(s.outer, time.Time{}, true), s.options(s.inner, time.Time{}, s.own)} {
+		s.layers += 512 + len(o.Certificate.RawIssuer) + rsaBits(o.Certificate)/8
+		for _, c := range o.Include {
+			s.layers += len(c.Raw) + len(c.Raw)/80
+		}
+	}
 	return s, nil
 }
 
@@ -111,7 +118,7 @@ const signs = x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment
 // those of the signer, for instance a card that was taken out, are wrapped.
 func (s *Sealer) Seal(content []byte, to ...Recipient) ([]byte, error) {
 	var out bytes.Buffer
-	out.Grow(len(content) + len(content)/80 + 8<<10 + 640*len(to))
+	out.Grow(len(content) + len(content)/80 + s.layers + 640*len(to))
 	if err := s.seal(&out, bytes.NewReader(content), int64(len(content)), to); err != nil {
 		return nil, err
 	}

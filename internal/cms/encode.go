@@ -74,9 +74,11 @@ func derSet(tag byte, parts [][]byte) []byte {
 	return der(tag, parts...)
 }
 
-func derOID(o OID) []byte { return der(tagOID, []byte(o)) }
+func derOID(o OID) []byte { // of at most 127 octets
+	return append(append(make([]byte, 0, 16), tagOID, byte(len(o))), o...)
+}
 
-func derInt(v int) []byte { return der(tagInteger, []byte{byte(v)}) } // 0 to 127
+func derInt(v int) []byte { return []byte{tagInteger, 1, byte(v)} } // 0 to 127
 
 var derNull = []byte{tagNull, 0}
 

@@ -134,7 +134,8 @@ func (c *counter) Write(p []byte) (int, error) {
 }
 
 func envelopeHeadBER(version int, infos, algorithm []byte) []byte {
-	h := append([]byte{tagSequence, 0x80}, derOID(OIDEnvelopedData)...)
+	h := append(make([]byte, 0, len(infos)+len(algorithm)+64), tagSequence, 0x80)
+	h = append(h, derOID(OIDEnvelopedData)...)
 	h = append(h, context0|constructed, 0x80, tagSequence, 0x80)
 	h = append(h, derInt(version)...)
 	h = append(h, infos...)
@@ -218,9 +219,11 @@ func (e *EnvelopedWriter) Close() error {
 	if err := e.content.Close(); err != nil || e.der {
 		return err
 	}
-	_, err = e.w.Write(make([]byte, 10)) // [0], encryptedContentInfo, EnvelopedData, [0], ContentInfo
+	_, err = e.w.Write(eocs[:]) // [0], encryptedContentInfo, EnvelopedData, [0], ContentInfo
 	return err
 }
+
+var eocs [5 * 2]byte
 
 func (t ForCertificate) recipientInfo(key []byte) ([]byte, bool, error) {
 	if t.Certificate == nil {

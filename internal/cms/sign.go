@@ -1,6 +1,7 @@
 package cms
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -76,7 +78,7 @@ func SignedSize(size int64, o SignOptions) (int64, error) {
 	}
 	o.Encoding = DER
 	s := &SignedWriter{o: o, size: size}
-	return int64(len(s.headDER())) + size + int64(len(s.tail(o.signerInfo(o.blank())))), nil
+	return int64(len(s.headDER())) + size + int64(len(s.tail(o.blank()))), nil
 }
 
 func (o SignOptions) check() (SignOptions, error) {
@@ -113,8 +115,6 @@ func (o SignOptions) digestAlgorithm() Algorithm {
 
 func (o SignOptions) signatureAlgorithm() Algorithm {
 	switch {
-	case o.Scheme.Padding == PSS && o.Scheme.Hash == crypto.SHA256:
-		return Algorithm{OIDRSAPSS, pssSHA256}
 	case o.Scheme.Padding == PSS:
 		return Algorithm{OIDRSAPSS, pssParameters(o.Scheme.Hash)}
 	case o.BareRSA:
@@ -127,8 +127,24 @@ func (o SignOptions) signatureAlgorithm() Algorithm {
 	return Algorithm{OIDSHA256WithRSA, derNull}
 }
 
-// pssSHA256 are those that nearly all messages have. Nobody changes them.
-var pssSHA256 = pssParameters(crypto.SHA256)
+// fixed are the elements of a SignerInfo that follow from the scheme.
+type fixed struct{ digest, signature, protection []byte }
+
+// usual are those that nearly all messages have. Nobody changes them.
+var usual = SignOptions{Scheme: PSSWithSHA256}.makeFixed()
+
+func (o SignOptions) fixed() fixed {
+	if o.Scheme == PSSWithSHA256 {
+		return usual
+	}
+	return o.makeFixed()
+}
+
+func (o SignOptions) makeFixed() fixed {
+	digest, a := o.digestAlgorithm().der(), o.signatureAlgorithm()
+	protection := der(tagSequence, digest, der(context1|constructed, derOID(a.OID), a.Parameters))
+	return fixed{digest, a.der(), signedAttribute(OIDAlgorithmProtection, protection)}
+}
 
 func pssParameters(h crypto.Hash) []byte {
 	return der(tagSequence, paddingParameters(h, h), der(context2|constructed, derInt(h.Size())))
@@ -157,10 +173,11 @@ func (o SignOptions) version() []byte {
 }
 
 func (s *SignedWriter) headBER() []byte {
-	h := append([]byte{tagSequence, 0x80}, derOID(OIDSignedData)...)
+	h := append(make([]byte, 0, 64), tagSequence, 0x80)
+	h = append(h, derOID(OIDSignedData)...)
 	h = append(h, context0|constructed, 0x80, tagSequence, 0x80)
 	h = append(h, s.o.version()...)
-	h = append(h, der(tagSet, s.o.digestAlgorithm().der())...)
+	h = append(h, der(tagSet, s.o.fixed().digest)...)
 	h = append(h, tagSequence, 0x80)
 	h = append(h, derOID(OIDData)...)
 	return append(h, context0|constructed, 0x80, tagOctetString|constructed, 0x80)
@@ -171,9 +188,9 @@ func (s *SignedWriter) headDER() []byte {
 	octets := wrapSize(s.size)
 	id := derOID(OIDData)
 	encap := int64(len(id)) + wrapSize(octets)
-	algorithms := der(tagSet, s.o.digestAlgorithm().der())
+	algorithms := der(tagSet, s.o.fixed().digest)
 	body := int64(len(s.o.version())+len(algorithms)) + wrapSize(encap) +
-		int64(len(s.tail(s.o.signerInfo(s.o.blank()))))
+		int64(len(s.tail(s.o.blank())))
 	kind := derOID(OIDSignedData)
 	h := appendHeader(nil, tagSequence, int(int64(len(kind))+wrapSize(wrapSize(body))))
 	h = append(h, kind...)
@@ -191,35 +208,35 @@ var eoc = []byte{0, 0}
 
 // tail is what follows the content.
 func (s *SignedWriter) tail(signer []byte) []byte {
-	var t []byte
-	size := 0
-	for _, c := range s.o.Include {
+	certs, size := s.o.Include, 0
+	for _, c := range certs {
 		size += len(c.Raw)
 	}
-	certs := make([]byte, 0, size)
-	for _, c := range s.o.Include {
-		certs = append(certs, c.Raw...)
+	t := make([]byte, 0, size+len(signer)+32)
+	ber := s.o.Encoding == BER
+	if ber {
+		t = append(t, 0, 0, 0, 0, 0, 0) // string, [0], encapContentInfo
 	}
-	signers := der(tagSet, signer)
-	if s.o.Encoding == DER {
-		if len(certs) > 0 {
-			parts := make([][]byte, len(s.o.Include))
-			for i, c := range s.o.Include {
-				parts[i] = c.Raw
-			}
-			t = derSet(context0|constructed, parts)
-		}
-		return append(t, signers...)
-	}
-	t = make([]byte, 0, len(certs)+len(signers)+16)
-	t = append(t, 0, 0, 0, 0, 0, 0) // string, [0], encapContentInfo
-	if len(certs) > 0 {
+	switch {
+	case size == 0:
+	case ber:
 		t = append(t, context0|constructed, 0x80)
-		t = append(t, certs...)
+	default:
+		t = appendHeader(t, context0|constructed, size)
+		certs = slices.Clone(certs)
+		slices.SortFunc(certs, func(a, b *x509.Certificate) int { return bytes.Compare(a.Raw, b.Raw) })
+	}
+	for _, c := range certs {
+		t = append(t, c.Raw...)
+	}
+	if size > 0 && ber {
 		t = append(t, eoc...)
 	}
-	t = append(t, signers...)
-	return append(t, 0, 0, 0, 0, 0, 0) // SignedData, [0], ContentInfo
+	t = append(appendHeader(t, tagSet, len(signer)), signer...)
+	if ber {
+		t = append(t, 0, 0, 0, 0, 0, 0) // SignedData, [0], ContentInfo
+	}
+	return t
 }
 
 // Write takes content in.
@@ -257,9 +274,10 @@ func (s *SignedWriter) Close() error {
 	}
 	digest := s.digest.Sum(nil)
 	signed := digest
-	if !s.o.NoAttributes {
+	attributes := s.o.attributes(digest)
+	if attributes != nil {
 		d := s.o.Scheme.Hash.New()
-		d.Write(s.o.attributes(tagSet, digest))
+		d.Write(attributes)
 		signed = d.Sum(nil)
 	}
 	var opts crypto.SignerOpts = s.o.Scheme.Hash
@@ -270,48 +288,55 @@ func (s *SignedWriter) Close() error {
 	if err != nil {
 		return fmt.Errorf("cms: sign: %w", err)
 	}
-	if _, blank := s.o.blank(); len(value) != len(blank) {
+	if len(value) != s.o.size() {
 		return fmt.Errorf("%w: signature of another length than the key", ErrKey)
 	}
-	_, err = s.w.Write(s.tail(s.o.signerInfo(digest, value)))
+	_, err = s.w.Write(s.tail(s.o.signerInfo(attributes, value)))
 	return err
 }
 
-// blank returns a digest and a signature of the right length, to measure with.
-func (o SignOptions) blank() (digest, value []byte) {
-	public := o.Certificate.PublicKey.(*rsa.PublicKey) // checked
-	return make([]byte, o.Scheme.Hash.Size()), make([]byte, public.Size())
+// size is that of a signature.
+func (o SignOptions) size() int {
+	return o.Certificate.PublicKey.(*rsa.PublicKey).Size() //nolint:forcetypeassert // checked
 }
 
-func (o SignOptions) signerInfo(digest, value []byte) []byte {
+// blank is a SignerInfo of the right length, to measure with.
+func (o SignOptions) blank() []byte {
+	return o.signerInfo(o.attributes(make([]byte, o.Scheme.Hash.Size())), make([]byte, o.size()))
+}
+
+// signerInfo takes the attributes as they were signed, and changes them into what is sent.
+func (o SignOptions) signerInfo(attributes, value []byte) []byte {
 	sid := der(tagSequence, o.Certificate.RawIssuer, derSerial(o.Certificate.SerialNumber))
 	if o.ByKeyID {
 		sid = der(context0, o.Certificate.SubjectKeyId)
 	}
-	var attributes []byte
-	if !o.NoAttributes {
-		attributes = o.attributes(context0|constructed, digest)
+	if attributes != nil {
+		attributes[0] = context0 | constructed
 	}
-	return der(tagSequence, o.version(), sid, o.digestAlgorithm().der(), attributes,
-		o.signatureAlgorithm().der(), der(tagOctetString, value))
+	f := o.fixed()
+	return der(tagSequence, o.version(), sid, f.digest, attributes, f.signature, der(tagOctetString, value))
 }
 
-// attributes is the list of signed attributes: with tag SET what is signed, with [0] what is sent.
-func (o SignOptions) attributes(tag byte, digest []byte) []byte {
-	attribute := func(t OID, value []byte) []byte { return der(tagSequence, derOID(t), der(tagSet, value)) }
-	list := [][]byte{
-		attribute(OIDContentType, derOID(OIDData)),
-		attribute(OIDMessageDigest, der(tagOctetString, digest)),
+func signedAttribute(t OID, value []byte) []byte {
+	return der(tagSequence, derOID(t), der(tagSet, value))
+}
+
+var dataAttribute = signedAttribute(OIDContentType, derOID(OIDData))
+
+// attributes is the list of signed attributes as it is signed, a SET; nil when there is none.
+func (o SignOptions) attributes(digest []byte) []byte {
+	if o.NoAttributes {
+		return nil
 	}
+	list := append(make([][]byte, 0, 4), dataAttribute, signedAttribute(OIDMessageDigest, der(tagOctetString, digest)))
 	if !o.SigningTime.IsZero() {
-		list = append(list, attribute(OIDSigningTime, derTime(o.SigningTime)))
+		list = append(list, signedAttribute(OIDSigningTime, derTime(o.SigningTime)))
 	}
 	if !o.NoProtection {
-		a := o.signatureAlgorithm()
-		list = append(list, attribute(OIDAlgorithmProtection, der(tagSequence, o.digestAlgorithm().der(),
-			der(context1|constructed, derOID(a.OID), a.Parameters))))
+		list = append(list, o.fixed().protection)
 	}
-	return derSet(tag, list)
+	return derSet(tagSet, list)
 }
 
 // derTime writes a Time: UTCTime from 1950 to 2049, else GeneralizedTime (RFC 5652 section 11.3).
