@@ -1,9 +1,11 @@
 package outbox
 
 import (
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"time"
 	"unicode/utf8"
 
@@ -46,6 +48,65 @@ type meta struct {
 	Doubled bool      `json:"d,omitempty"` // an answer came for an attempt that was believed not to have happened
 	History []Try     `json:"z,omitempty"` // the latest maxHistory
 	Author  []byte    `json:"o,omitempty"` // keyed digest of who put it
+}
+
+// appendCommon writes what json.Marshal writes, in an eighth of the time, of an item that goes the usual way; false for any other.
+// TestCommonMeta compares them: a field that is new must be known here.
+func (m *meta) appendCommon(b []byte) (_ []byte, ok bool) {
+	if m.Tries != 0 || m.Fails != 0 || m.Asks != 0 || m.Reason != "" || m.Last != nil || m.Doubled || m.Sum == nil {
+		return nil, false
+	}
+	ok = true
+	text := func(name, s string) {
+		for i := range len(s) {
+			c := s[i]
+			ok = ok && c >= ' ' && c < 0x7f && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&'
+		}
+		b = append(append(append(append(b, name...), '"'), s...), '"')
+	}
+	instant := func(name string, t time.Time) {
+		ok = ok && t.Location() == time.UTC && t.Year() >= 0 && t.Year() <= 9999
+		b = append(t.AppendFormat(append(append(b, name...), '"'), time.RFC3339Nano), '"')
+	}
+	given := func(name string, t time.Time) {
+		if !t.IsZero() {
+			instant(name, t)
+		}
+	}
+	octets := func(name string, v []byte) {
+		b = append(base64.StdEncoding.AppendEncode(append(append(b, name...), '"'), v), '"')
+	}
+	b = append(b, '{')
+	if m.Key != "" {
+		text(`"k":`, m.Key)
+		b = append(b, ',')
+	}
+	text(`"r":`, m.Ref)
+	text(`,"x":`, m.Rule)
+	instant(`,"c":`, m.Created)
+	octets(`,"s":`, m.Sum)
+	if m.Pending {
+		b = append(b, `,"p":true`...)
+	}
+	given(`,"b":`, m.Begun)
+	given(`,"v":`, m.Valid)
+	given(`,"h":`, m.Horizon)
+	for i, t := range m.History {
+		b = append(b, [...]string{`,"z":[{"n":`, `,{"n":`}[min(i, 1)]...)
+		b = strconv.AppendInt(b, int64(t.N), 10)
+		instant(`,"begun":`, t.Begun)
+		given(`,"ended":`, t.Ended)
+		b = strconv.AppendUint(append(b, `,"outcome":`...), uint64(t.Outcome), 10)
+		b = append(b, '}')
+		ok = ok && t.Failure == nil
+	}
+	if len(m.History) > 0 {
+		b = append(b, ']')
+	}
+	if len(m.Author) > 0 {
+		octets(`,"o":`, m.Author)
+	}
+	return append(b, '}'), ok
 }
 
 // maxHistory bounds the attempts that are remembered one by one.
@@ -143,9 +204,12 @@ func stamp(t time.Time) int64 {
 
 // encode seals the header for the entry's next write.
 func (ks Keys) encode(r *record) (Entry, error) {
-	plain, err := json.Marshal(&r.meta)
-	if err != nil {
-		return Entry{}, err
+	plain, ok := r.appendCommon(make([]byte, 0, 512))
+	if !ok {
+		var err error
+		if plain, err = json.Marshal(&r.meta); err != nil {
+			return Entry{}, err
+		}
 	}
 	e := r.Entry
 	e.Meta = ks.seal(bucketMeta, e.bind(), plain)
