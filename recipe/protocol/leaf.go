@@ -117,7 +117,7 @@ func (c *codec) key(local string, v *ResponseKey) {
 func (c *codec) bytes(local string, v *[]byte, n need) {
 	if c.err == nil && c.writing() && len(*v) > 0 { // as below, without looking for what base64 does not have
 		c.w.Start("", local)
-		c.w.Raw(base64.StdEncoding.AppendEncode(nil, *v))
+		c.w.Base64(*v)
 		c.w.End()
 		return
 	}
