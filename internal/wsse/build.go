@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/ehealth-continuity/ehealth/internal/dsig"
-	"github.com/ehealth-continuity/ehealth/internal/saml"
 	"github.com/ehealth-continuity/ehealth/internal/soap"
 	"github.com/ehealth-continuity/ehealth/internal/xmltree"
 )
@@ -38,7 +37,7 @@ func X509(body []byte, c Credential, s Stamp) ([]byte, error) {
 	m.buf = base64.StdEncoding.AppendEncode(m.buf, c.Certificate.Raw)
 	m.add("</wsse:BinarySecurityToken>")
 	m.close(body)
-	p, err := m.parse()
+	p, err := m.parse(2)
 	if err != nil {
 		return nil, err
 	}
@@ -55,32 +54,16 @@ func X509(body []byte, c Credential, s Stamp) ([]byte, error) {
 // Security holds Timestamp, the assertion and a Signature over Body and Timestamp. assertion is the token as received,
 // self-contained (saml.Assertion.Raw), and is embedded as it is; c must be the credential that it names.
 //
+// It reads the assertion each time; for many messages see [NewAssertion].
+//
 // Errors: ErrCredential, ErrToken when assertion is not the SAML 1.1 assertion of that id, ErrShape when body or
 // assertion is not one well-formed element, or the error of the signer.
 func HolderOfKey(body, assertion []byte, assertionID string, c Credential, s Stamp) ([]byte, error) {
-	if err := c.check(); err != nil {
-		return nil, err
-	}
-	m, err := newMessage(s, len(body)+len(assertion))
+	a, err := NewAssertion(assertion, assertionID)
 	if err != nil {
 		return nil, err
 	}
-	m.open()
-	m.buf = append(m.buf, assertion...)
-	m.close(body)
-	p, err := m.parse()
-	if err != nil {
-		return nil, err
-	}
-	if id, _ := p.token.Attr("", "AssertionID"); !p.token.Is(saml.NS, "Assertion") || id != assertionID || id == "" {
-		return nil, fmt.Errorf("%w: not the assertion of that id", ErrToken)
-	}
-	return m.sign(c, m.refs(p), func(w *xmltree.Writer) {
-		w.Start("wsse", "KeyIdentifier")
-		w.Attr("", "ValueType", ValueSAMLAssertionID)
-		w.Text(assertionID)
-		w.End()
-	}, true)
+	return a.HolderOfKey(body, c, s)
 }
 
 // Plain returns a SOAP 1.1 envelope around body without a Security header. Error: ErrShape when body is not one well-formed
@@ -96,13 +79,14 @@ func Plain(body []byte) ([]byte, error) {
 	return env, nil
 }
 
-// message is an envelope under construction. It is written whole but for the signature, read back so that what is signed is
-// what a receiver will read, and then completed.
+// message is an envelope under construction. It is written whole but for the signature and a token that was read before, read
+// back so that what is signed is what a receiver will read, and then completed.
 type message struct {
 	buf              []byte
 	suffix           string // of every id in the message
 	created, expires time.Time
-	mark             int // where the signature goes
+	mark             int    // where token and signature go
+	token            []byte // nil: it was written with the rest
 }
 
 // parts are the nodes of a message that are signed.
@@ -155,8 +139,9 @@ func (m *message) close(body []byte) {
 	m.add("</soapenv:Body></soapenv:Envelope>")
 }
 
-// parse reads the envelope back. Whatever was embedded must not have changed its outline.
-func (m *message) parse() (parts, error) {
+// parse reads the envelope back. Whatever was embedded must not have changed its outline, with in elements in Security:
+// the Timestamp, and the token if it is there already.
+func (m *message) parse(in int) (parts, error) {
 	var p parts
 	msg, err := soap.Parse(m.buf, xmltree.Limits{})
 	if err != nil {
@@ -167,10 +152,14 @@ func (m *message) parse() (parts, error) {
 		return p, fmt.Errorf("%w: token or body breaks the envelope", ErrShape)
 	}
 	security, err := elements(headers[0])
-	if err != nil || len(security) != 2 {
-		return p, fmt.Errorf("%w: the token is not one element", ErrShape)
+	if err != nil || len(security) != in {
+		return p, fmt.Errorf("%w: token or body breaks the header", ErrShape)
 	}
-	return parts{body: msg.Body, timestamp: security[0], token: security[1]}, nil
+	p.body, p.timestamp = msg.Body, security[0]
+	if in > 1 {
+		p.token = security[1]
+	}
+	return p, nil
 }
 
 // refs are the references common to both profiles, in the official connector's order.
@@ -202,5 +191,7 @@ func (m *message) sign(c Credential, refs []dsig.Ref, reference func(*xmltree.Wr
 	if err != nil {
 		return nil, err
 	}
-	return slices.Insert(m.buf, m.mark, sig...), nil // what was parsed of it is of no use any more
+	// What was parsed of it is of no use any more.
+	m.buf = slices.Insert(m.buf, m.mark, m.token...)
+	return slices.Insert(m.buf, m.mark+len(m.token), sig...), nil
 }

@@ -9,6 +9,8 @@
 //
 //	msg, err := wsse.HolderOfKey(payload, assertion.Raw, assertion.ID, cred, wsse.Stamp{Now: time.Now()})
 //
+// Who makes many messages with one token reads that once, with NewAssertion.
+//
 // Payload and assertion stand in the envelope byte for byte as given.
 //
 // Verify is for servers (the sandbox). It accepts what real clients send: references and header children in any order,

@@ -41,6 +41,18 @@ func BenchmarkSealed(b *testing.B) {
 			}
 		}
 	})
+	b.Run("Assertion", func(b *testing.B) {
+		a, err := wsse.NewAssertion(tok, assertionID)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := a.HolderOfKey(body, cred, wsse.Stamp{Now: now}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 	b.Run("Parse", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
