@@ -101,7 +101,7 @@ func Draft(r Rules, t identity.PrescriptionType, p Prescription) (doc []byte, ch
 		return nil, nil, err
 	}
 	return doc, func() error {
-		m, err := Parse(doc)
+		m, err := parse(doc)
 		if err != nil {
 			return err
 		}

@@ -41,7 +41,12 @@ func Parse(doc []byte) (*Message, error) {
 	if len(doc) > MaxBytes {
 		return nil, unreadable(errTooLong)
 	}
-	m := &Message{doc: bytes.Clone(doc)}
+	return parse(bytes.Clone(doc))
+}
+
+// parse is Parse of bytes that nobody changes any more.
+func parse(doc []byte) (*Message, error) {
+	m := &Message{doc: doc}
 	root, err := xmltree.Parse(toUTF8(m.doc), limits)
 	if err != nil {
 		return nil, unreadable(fault.AsSafe(err))
@@ -216,7 +221,7 @@ func readInstant(date, clock string) time.Time {
 func checkStructure(m *Message) []Violation {
 	c := &checker{}
 	if m.Standard() == Standard {
-		c.element(m.root, "message")
+		c.element(m.root, schema["message"])
 		return c.found
 	}
 	for _, path := range needed {

@@ -12,7 +12,7 @@ import (
 	"github.com/ehealth-continuity/ehealth/recipe/kmehr/internal/xpath"
 )
 
-// Bounds of a set of rules and of a check. The set in use has 81 rules a type and needs some 7 000 steps on a document.
+// Bounds of a set of rules and of a check. The set in use has 81 rules a type and needs some thousand steps on a document.
 const (
 	maxProperties = 1 << 20
 	maxRules      = 1000 // of all types together
@@ -91,6 +91,7 @@ func (r *rule) check(document xpath.Item, c *check) []Violation {
 		if err != nil {
 			return r.broken(r.place)
 		}
+		defer c.Free(v)
 		at = v.Nodes()
 	}
 	var found []Violation
@@ -106,6 +107,7 @@ func (r *rule) check(document xpath.Item, c *check) []Violation {
 		case !v.Bool():
 			found = append(found, r.broken(r.place)...)
 		}
+		c.Free(v)
 		if len(found) >= maxViolations {
 			break
 		}

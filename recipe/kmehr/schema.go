@@ -33,9 +33,10 @@ type complexType struct {
 	mixed   bool
 	simple  string // content is text of this type
 	content particle
-	types   map[string]string // of the children
-	order   []string          // names of the children in document order
-	single  map[string]bool   // children that cannot be repeated
+	types   map[string]string       // of the children
+	below   map[string]*complexType // types, with those that are simple; without any
+	order   []string                // names of the children in document order
+	single  map[string]bool         // children that cannot be repeated
 }
 
 // schema is the table, read once.
@@ -69,6 +70,17 @@ func readSchema(table string) map[string]*complexType {
 			t.content, _ = t.readSequence(tokens)
 		}
 		m[head] = t
+	}
+	for _, t := range m {
+		t.below = map[string]*complexType{}
+		for name, typ := range t.types {
+			switch below := m[typ]; {
+			case below != nil:
+				t.below[name] = below
+			case typ != "any":
+				t.below[name] = &complexType{simple: typ}
+			}
+		}
 	}
 	return m
 }
@@ -159,6 +171,7 @@ func (p particle) finish() particle {
 // checker compares a document with the schema.
 type checker struct {
 	found []Violation
+	kids  []*xmltree.Node // of the elements under way, each behind those of its parent
 }
 
 // maxViolations bounds what one check reports.
@@ -176,15 +189,9 @@ func (c *checker) report(n *xmltree.Node, child, message string) {
 }
 
 // element checks one element against its type, and what is below it.
-func (c *checker) element(n *xmltree.Node, typ string) {
+func (c *checker) element(n *xmltree.Node, t *complexType) {
 	if n.Space() != Namespace {
 		c.report(n, "", "the element is in another namespace than KMEHR's")
-		return
-	}
-	t := schema[typ]
-	if t == nil { // a simple type
-		c.attributes(n, nil)
-		c.value(n, typ)
 		return
 	}
 	c.attributes(n, t.attrs)
@@ -192,15 +199,16 @@ func (c *checker) element(n *xmltree.Node, typ string) {
 		c.value(n, t.simple)
 		return
 	}
-	var kids []*xmltree.Node
+	before := len(c.kids)
 	for k := range n.Children() {
 		switch {
 		case k.Kind() == xmltree.Element:
-			kids = append(kids, k)
+			c.kids = append(c.kids, k)
 		case k.Kind() == xmltree.Text && !t.mixed && strings.Trim(k.Data(), " \t\r\n") != "":
 			c.report(n, "", "text stands where only elements may stand")
 		}
 	}
+	kids := c.kids[before:]
 	if rest, ok := c.match(n, &t.content, kids); ok && len(rest) > 0 {
 		if _, known := t.types[rest[0].Local()]; known {
 			c.report(rest[0], "", "the element stands at the wrong place, or too often")
@@ -209,10 +217,11 @@ func (c *checker) element(n *xmltree.Node, typ string) {
 		}
 	}
 	for _, k := range kids {
-		if typ := t.types[k.Local()]; typ != "" && typ != "any" {
-			c.element(k, typ)
+		if below := t.below[k.Local()]; below != nil {
+			c.element(k, below)
 		}
 	}
+	c.kids = c.kids[:before]
 }
 
 // match takes the children that a particle covers and returns the others. The model is deterministic, as XML Schema demands,
@@ -306,11 +315,11 @@ var (
 
 // validSimple judges a value of a simple type; "" and string take everything.
 func validSimple(typ, s string) bool {
-	if set := sets[typ]; set != nil {
-		return slices.Contains(set, s)
-	}
 	if typ == "" || typ == "string" {
 		return true
+	}
+	if set := sets[typ]; set != nil {
+		return slices.Contains(set, s)
 	}
 	s = strings.Trim(s, " \t\r\n")
 	switch typ {

@@ -36,11 +36,15 @@ func (x *Runner) Run(e *Expr, at Item, steps int) (v Value, used int, err error)
 	return v, steps - r.left, nil
 }
 
+// Free takes back a value that Run has returned and nobody uses any more.
+func (x *Runner) Free(v Value) { x.r.free(v.set) }
+
 // run is the state of evaluations on one document. Once left is negative all loops end early and the result is void.
 type run struct {
 	left  int
 	order map[*xmltree.Node]int // made when nodes must be sorted
 	spare [][]Item              // lists that no value uses any more
+	begun map[string][]Item     // what the plain beginnings of absolute paths led to
 	args  []Value               // of the functions that are being called
 }
 
@@ -117,9 +121,14 @@ func (x *binaryExpr) eval(r *run, s scope) Value {
 		return Value{b: r.truth(a) && r.truth(x.right.eval(r, s))}
 	}
 	b := x.right.eval(r, s)
-	defer r.free(a.set)
-	defer r.free(b.set)
-	switch x.op {
+	v := r.apply(x.op, a, b)
+	r.free(a.set)
+	r.free(b.set)
+	return v
+}
+
+func (r *run) apply(op operator, a, b Value) Value {
+	switch op {
 	case opPlus:
 		return Value{kind: numeric, n: a.Number() + b.Number()}
 	case opMinus:
@@ -131,7 +140,7 @@ func (x *binaryExpr) eval(r *run, s scope) Value {
 	case opMod:
 		return Value{kind: numeric, n: math.Mod(a.Number(), b.Number())}
 	}
-	return Value{b: r.compare(x.op, a, b)}
+	return Value{b: r.compare(op, a, b)}
 }
 
 // valueTest compares the attributes of that name, or the texts, of the context node with a literal: what most predicates of
@@ -273,11 +282,48 @@ type location struct {
 	start    expr
 	absolute bool
 	steps    []step
+	plain    int    // how many steps before the last only name children, from the root on
+	names    string // that these name
+}
+
+// findPlain is called when the path is complete.
+func (x *location) findPlain() {
+	if !x.absolute {
+		return
+	}
+	for _, s := range x.steps[:len(x.steps)-1] {
+		if s.axis != axisChild || s.test != testName || len(s.preds) > 0 {
+			return
+		}
+		x.plain++
+		x.names += "/" + s.name
+	}
+}
+
+// begin is what the plain steps lead to: many rules are about the same few elements, and they are looked for once.
+func (x *location) begin(r *run, s scope) []Item {
+	if known, ok := r.begun[x.names]; ok {
+		r.spend(len(known) + 1)
+		return append(r.list(), known...)
+	}
+	set := append(r.list(), top(s.item))
+	for k := range x.plain {
+		from := set
+		set = r.step(&x.steps[k], from)
+		r.free(from)
+	}
+	if r.begun == nil {
+		r.begun = map[string][]Item{}
+	}
+	r.begun[x.names] = slices.Clone(set)
+	return set
 }
 
 func (x *location) eval(r *run, s scope) Value {
 	var set []Item
 	switch {
+	case x.plain > 0:
+		set = x.begin(r, s)
 	case x.start != nil:
 		from := x.start.eval(r, s).set
 		set = append(r.list(), from...)
@@ -289,7 +335,7 @@ func (x *location) eval(r *run, s scope) Value {
 	}
 	// apart: no node of the set is below another. Children of such nodes come in document order by themselves, and each once.
 	apart := x.start == nil || len(set) < 2
-	for k := range x.steps {
+	for k := x.plain; k < len(x.steps); k++ {
 		s := &x.steps[k]
 		from := set
 		set = r.step(s, from)
@@ -461,6 +507,18 @@ func (r *run) before(a, b Item) int {
 		return d
 	}
 	return a.attr - b.attr
+}
+
+// counting is the function count.
+type counting struct{ e expr }
+
+func (x *counting) eval(r *run, s scope) Value {
+	if !r.spend(1) {
+		return Value{}
+	}
+	set := x.e.eval(r, s).set
+	r.free(set)
+	return vNum(float64(len(set)))
 }
 
 type call struct {

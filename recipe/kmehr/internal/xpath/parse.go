@@ -270,6 +270,9 @@ func (p *parser) call(name token) (expr, error) {
 	if f.nodes && len(args) > 0 && !isNodes(args[0]) {
 		return nil, &SyntaxError{name.at, "the function wants a set of nodes", ErrSyntax}
 	}
+	if name.text == "count" {
+		return &counting{args[0]}, nil
+	}
 	return &call{f, args}, nil
 }
 
@@ -312,6 +315,7 @@ func (p *parser) location(start expr) (expr, error) {
 		if p.accept("//") {
 			l.steps = append(l.steps, anyBelow)
 		} else if !p.accept("/") {
+			l.findPlain()
 			return l, nil
 		}
 	}

@@ -2,6 +2,7 @@ package xpath
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -217,4 +218,35 @@ func FuzzCompile(f *testing.F) {
 			}
 		}
 	})
+}
+
+// One runner says of many expressions what each says alone, whatever was evaluated, freed or cut short before.
+func TestRunnerOfMany(t *testing.T) {
+	at := parse(t, `<a><b k="1"><c>x</c><c>y</c></b><b k="2"><c>z</c><d/></b><e>5</e></a>`)
+	var all []*Expr
+	for _, src := range []string{
+		"/a/b", "/a/b/c", "count(/a/b/c)", "count(/a/b) = 2", "/a/b/c[2]", "/a/b[2]/c", "/a/b[c='z']/@k", "/a/b/c | /a/e", "(/a/b/c)[3]",
+		"count(/a/b[count(/a/b/c) = 3])", "/a/b/c = /a/b/c", "/a/b/../e", "//c", "/a/x/y", "count(/a/x/y)", "/a/e + count(/a/b)",
+	} {
+		all = append(all, MustCompile(src))
+	}
+	var x Runner
+	for range 3 {
+		for _, e := range all {
+			want, err := e.Eval(at, 1000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for steps := range 12 {
+				if v, _, err := x.Run(e, at, steps); err == nil {
+					x.Free(v)
+				}
+			}
+			got, _, err := x.Run(e, at, 1000)
+			if err != nil || got.kind != want.kind || got.Text() != want.Text() || !slices.Equal(got.set, want.set) {
+				t.Errorf("%s: %q, %v; want %q", e.src, got.Text(), err, want.Text())
+			}
+			x.Free(got)
+		}
+	}
 }
