@@ -12,6 +12,8 @@ const (
 	cSpace                 // white space, production S
 	cTextStop              // ends a plain run of character data
 	cAttrStop              // ends a plain run of an attribute value
+	cTextRef               // is written as a reference in character data
+	cAttrRef               // is written as a reference in an attribute value
 )
 
 var class = func() (t [256]uint8) {
@@ -32,6 +34,14 @@ var class = func() (t [256]uint8) {
 	}
 	for _, b := range []byte("<&\r\n\t\"'") {
 		t[b] |= cAttrStop
+	}
+	for c := range t {
+		if references[c].text != "" {
+			t[c] |= cTextRef
+		}
+		if references[c].attr != "" {
+			t[c] |= cAttrRef
+		}
 	}
 	return t
 }()

@@ -142,7 +142,7 @@ func (w *Writer) attr(prefix, local, value string) {
 	w.buf = append(w.buf, ' ')
 	w.buf = appendQName(w.buf, prefix, local)
 	w.buf = append(w.buf, '=', '"')
-	w.buf = appendEscaped(w.buf, value, attrEscapes)
+	w.buf = appendEscaped(w.buf, value, cAttrRef)
 	w.buf = append(w.buf, '"')
 }
 
@@ -213,7 +213,7 @@ func (w *Writer) Text(s string) {
 		w.buf = append(w.buf, s...)
 		return
 	}
-	w.buf = appendEscaped(w.buf, s, textEscapes)
+	w.buf = appendEscaped(w.buf, s, cTextRef)
 }
 
 // longText is from where on looking for one byte after the other is faster than looking at each byte.
@@ -321,23 +321,27 @@ func appendQName(dst []byte, prefix, local string) []byte {
 	return append(dst, local...)
 }
 
-// escapes maps a byte to what stands for it; "" = itself.
-type escapes [256]string
+// references are what stands for a byte in character data and in an attribute value; "" = itself. They are those of Canonical XML
+// 1.0, so that what is written is already in canonical form. What every byte is looked up in is class.
+var references = [256]struct{ text, attr string }{
+	'&': {"&amp;", "&amp;"}, '<': {"&lt;", "&lt;"}, '>': {text: "&gt;"}, '"': {attr: "&quot;"},
+	'\t': {attr: "&#x9;"}, '\n': {attr: "&#xA;"}, '\r': {"&#xD;", "&#xD;"},
+}
 
-// The escapes are those of Canonical XML 1.0, so that what is written is already
-// in canonical form.
-var (
-	textEscapes = &escapes{'&': "&amp;", '<': "&lt;", '>': "&gt;", '\r': "&#xD;"}
-	attrEscapes = &escapes{'&': "&amp;", '<': "&lt;", '"': "&quot;", '\t': "&#x9;", '\n': "&#xA;", '\r': "&#xD;"}
-)
-
-func appendEscaped(dst []byte, s string, e *escapes) []byte {
+// appendEscaped appends s with references for the bytes of that class, cTextRef or cAttrRef.
+func appendEscaped(dst []byte, s string, ref uint8) []byte {
 	run := 0
 	for i := range len(s) {
-		if r := e[s[i]]; r != "" {
-			dst = append(append(dst, s[run:i]...), r...)
-			run = i + 1
+		if class[s[i]]&ref == 0 {
+			continue
 		}
+		dst = append(dst, s[run:i]...)
+		if ref == cTextRef {
+			dst = append(dst, references[s[i]].text...)
+		} else {
+			dst = append(dst, references[s[i]].attr...)
+		}
+		run = i + 1
 	}
 	return append(dst, s[run:]...)
 }
