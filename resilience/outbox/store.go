@@ -14,7 +14,8 @@ import (
 // Any other error leaves open whether the write happened: ErrBroken or an error of a network.
 type Store interface {
 	// Insert adds e with Rev 1 and the next Seq. When c is not nil and e's line was empty and
-	// free, the line is leased for c in the same write. ErrExists: the id is taken. ErrFull.
+	// free, the line is leased for c in the same write, and e is its head: a Claim by the same
+	// owner would say no more than that. ErrExists: the id is taken. ErrFull.
 	Insert(ctx context.Context, e Entry, c *Claim) (Inserted, error)
 	// Load returns the entry whole. ErrNotFound.
 	Load(ctx context.Context, id ID) (Entry, error)

@@ -442,6 +442,7 @@ func insertClaims(t *testing.T, b Backend) {
 	if got.Lease == nil || got.Lease.Owner != "a" || got.Lease.Line != entry(1, 1).Line {
 		t.Fatal("no lease of a free and empty line")
 	}
+	lent := *got.Lease
 	_, err = s.Claim(ctx, claim("b", 0))
 	want(t, err, outbox.ErrNothing)
 	got, err = s.Insert(ctx, entry(2, 1), &c)
@@ -453,6 +454,11 @@ func insertClaims(t *testing.T, b Backend) {
 	must(t, err)
 	if got.Lease != nil {
 		t.Fatal("a lease for a held item")
+	}
+	same, err := s.Claim(ctx, claim("a", 0, onLine(1)))
+	must(t, err)
+	if same.Head.ID != entry(1, 1).ID || same.Head.Rev != 1 || same.Lease.Epoch != lent.Epoch || same.Lease.Until.Before(lent.Until) {
+		t.Fatalf("a claim of what was lent gives %v, revision %d, lease %v, want lease %v", same.Head.ID, same.Head.Rev, same.Lease, lent)
 	}
 	must(t, s.Swap(ctx, next(t, s, entry(1, 1).ID, in(outbox.Sending)), outbox.Guard{Lease: &outbox.Lease{Line: entry(1, 1).Line, Owner: "a"}}))
 }
