@@ -44,7 +44,8 @@ type holderOfKey struct {
 
 	mu      sync.Mutex
 	last    *Token
-	changed time.Time // when last took the place of another token; zero = it never did
+	changed time.Time       // when last took the place of another token; zero = it never did
+	read    *wsse.Assertion // of the latest message; nil = none was made
 }
 
 // Secure implements exchange.Security.
@@ -65,11 +66,33 @@ func (h *holderOfKey) Secure(ctx context.Context, body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	msg, err := wsse.HolderOfKey(body, tok.Raw, tok.ID, cred, stamp)
+	a, err := h.assertion(tok)
+	if err != nil {
+		return nil, localError(err)
+	}
+	msg, err := a.HolderOfKey(body, cred, stamp)
 	if err != nil {
 		return nil, localError(err)
 	}
 	return msg, nil
+}
+
+// assertion returns the token as messages carry it, which is read when it is another one than in the message before.
+func (h *holderOfKey) assertion(tok *Token) (*wsse.Assertion, error) {
+	h.mu.Lock()
+	a := h.read
+	h.mu.Unlock()
+	if a.Is(tok.Raw, tok.ID) {
+		return a, nil
+	}
+	a, err := wsse.NewAssertion(tok.Raw, tok.ID)
+	if err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	h.read = a
+	h.mu.Unlock()
+	return a, nil
 }
 
 func (h *holderOfKey) use(tok *Token, now time.Time) {
