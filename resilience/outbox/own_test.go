@@ -191,7 +191,7 @@ func TestOvertakenWhileSending(t *testing.T) {
 				store.calls = nil
 				res, err := b.Do(t.Context(), item("r1"))
 				if !errors.Is(err, c.err) || c.err == nil && string(res.Answer) != "ok" {
-					t.Errorf("%v, %v", res, err)
+					t.Fatalf("%v, %v", res, err)
 				}
 				if !slices.Equal(store.calls, c.want) || sent != 1 {
 					t.Errorf("calls %v, want %v; sent %d times", store.calls, c.want, sent)
