@@ -96,6 +96,7 @@ func TestEveryFailureIsTold(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		synctest.Wait() // until their connections are idle: they share them with who comes later
 		for _, service := range everywhere {
 			inject(t, sb, service+" 0 to_end refuse -")
 		}

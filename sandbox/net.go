@@ -238,6 +238,9 @@ func (s *Sandbox) scheduleConnections(r *Run) {
 		if !ok || f.P < 1 {
 			continue
 		}
+		if !st.from.After(time.Now()) { // who asks next must not be faster; what is idle a moment later is cut then
+			s.net.closeIdle(st)
+		}
 		s.background(func() {
 			t := time.NewTimer(time.Until(st.from))
 			defer t.Stop()
