@@ -1,9 +1,7 @@
 package recipe
 
 import (
-	"encoding/base64"
 	"encoding/json"
-	"strconv"
 	"time"
 
 	"github.com/ehealth-continuity/ehealth/identity"
@@ -39,79 +37,6 @@ type createRecord struct {
 }
 
 const createVersion = 1
-
-// encode writes what json.Marshal writes, byte for byte. An ordinary record, without texts that have to be escaped, it writes by
-// itself, since a person waits and looking at types takes longer than all else; TestCreateRecordIsJSON compares them, also when a
-// field is new.
-func (r *createRecord) encode() ([]byte, error) {
-	w := jsonWriter{b: make([]byte, 0, 1024+base64.StdEncoding.EncodedLen(len(r.Sealed))), plain: r.Digest != nil && r.Sealed != nil && len(r.Known) == 0}
-	w.b = strconv.AppendInt(append(w.b, `{"v":`...), int64(r.Version), 10)
-	w.text("ref", r.Reference, false)
-	w.text("author", r.Author, true)
-	w.text("patient", r.Patient, false)
-	w.text("type", r.Type, false)
-	w.text("expires", r.Expires, false)
-	w.text("kmehr", r.KMEHR, false)
-	w.text("local", r.Local, false)
-	w.octets("sha256", r.Digest)
-	w.text("key", r.KeyID, false)
-	w.instant("start", r.Start)
-	w.text("content", r.Content, false)
-	w.text("medical", r.Medical, true)
-	w.octets("sealed", r.Sealed)
-	w.truth("feedback", r.Feedback)
-	w.text("label", r.Label, true)
-	w.text("vision", r.Vision, true)
-	w.text("others", r.VisionOthers, true)
-	w.text("kmehrVersion", r.KMEHRVersion, false)
-	w.text("source", r.Source, false)
-	w.text("pin", r.Pin, true)
-	w.truth("later", r.Later)
-	if !w.plain {
-		return json.Marshal(r)
-	}
-	return append(w.b, '}'), nil
-}
-
-// jsonWriter writes an object as encoding/json does, as long as plain is true.
-type jsonWriter struct {
-	b     []byte
-	plain bool
-}
-
-func (w *jsonWriter) name(s string) {
-	w.b = append(append(append(w.b, ',', '"'), s...), '"', ':')
-}
-
-func (w *jsonWriter) text(name, s string, omitEmpty bool) {
-	if omitEmpty && s == "" {
-		return
-	}
-	for i := range len(s) {
-		c := s[i]
-		w.plain = w.plain && c >= ' ' && c < 0x7f && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&'
-	}
-	w.name(name)
-	w.b = append(append(append(w.b, '"'), s...), '"')
-}
-
-func (w *jsonWriter) octets(name string, v []byte) {
-	w.name(name)
-	w.b = append(base64.StdEncoding.AppendEncode(append(w.b, '"'), v), '"')
-}
-
-func (w *jsonWriter) instant(name string, t time.Time) {
-	w.plain = w.plain && t.Year() >= 0 && t.Year() <= 9999
-	w.name(name)
-	w.b = append(t.AppendFormat(append(w.b, '"'), time.RFC3339Nano), '"')
-}
-
-func (w *jsonWriter) truth(name string, v bool) {
-	if v {
-		w.name(name)
-		w.b = append(w.b, "true"...)
-	}
-}
 
 const errRecord reason = "recipe: what the outbox kept cannot be read"
 

@@ -93,7 +93,7 @@ func (c *creating) prepare(ctx context.Context, n int) (outbox.Item, *made, erro
 	if err != nil {
 		return outbox.Item{}, nil, err
 	}
-	payload, err := rec.encode()
+	payload, err := json.Marshal(rec)
 	if err != nil {
 		return outbox.Item{}, nil, c.p.local(opCreate, fault.Local, errRecord)
 	}

@@ -54,7 +54,7 @@ func (c *canon) text(s string) {
 	}
 }
 
-// longText is from where on looking for one byte after the other is faster than looking at each byte.
+// longText is from where on one byte after the other is looked for, instead of looking at each byte.
 const longText = 64
 
 // plain reports whether s is character data that needs no reference.

@@ -147,8 +147,7 @@ func isPlain(s string) bool {
 	return (w+0x6060606060606060)&^w&high == high
 }
 
-// lacks reports whether none of the bytes stands in s. Looking for one byte after the other is many times as fast as looking at
-// each byte of s.
+// lacks reports whether none of the bytes stands in s. strings.IndexByte looks at many bytes at a time.
 func lacks(s, bytes string) bool {
 	for i := range len(bytes) {
 		if strings.IndexByte(s, bytes[i]) >= 0 {
